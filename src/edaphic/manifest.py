@@ -1,0 +1,277 @@
+"""The run folder: what is done, from what, and how to leave no half-written file.
+
+A stage writes into a work folder of its own. When it has ended, its files are moved to their places and a stamp is written: the key of the
+stage (a hash of the version, its part of the recipe, its inputs and what the stages before it made) and the SHA-256 of each file. A stage
+whose key and files are unchanged is not run again. What a long stage has finished so far is kept under its key until the stage ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psutil
+
+from edaphic.errors import RunError
+
+HIDDEN = ".edaphic"
+_CHUNK = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """Hash of anything that JSON can say; the order of keys does not matter.
+
+    >>> key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write under a temporary name, then move."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _write_json(path: Path, document: Any) -> None:
+    write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def _read_json(path: Path) -> Any:
+    """A JSON file of ours, or None where it is missing or damaged: then its stage simply runs again."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@dataclass
+class Manifest:
+    """State of one run folder. Use as ``with open_run(folder) as manifest``."""
+
+    folder: Path
+    head: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def _hidden(self) -> Path:
+        return self.folder / HIDDEN
+
+    def _stamp_path(self, stage: str) -> Path:
+        return self._hidden / f"{stage}.json"
+
+    def stamp(self, stage: str) -> dict[str, Any] | None:
+        """What is known of a finished stage, or None."""
+        known = _read_json(self._stamp_path(stage))
+        return known if isinstance(known, dict) and {"key", "outputs"} <= set(known) else None
+
+    def unchanged(self, stage: str, key: str) -> bool:
+        """Whether a stage was finished with this key and its files are still what they were."""
+        known = self.stamp(stage)
+        if known is None or known["key"] != key:
+            return False
+        return all(
+            (self.folder / name).is_file() and sha256_of(self.folder / name) == digest
+            for name, digest in known["outputs"].items()
+        )
+
+    def why_again(self, stage: str, key: str) -> str:
+        """Why a stage has to run, in words."""
+        known = self.stamp(stage)
+        if known is None:
+            return "not done yet"
+        if known["key"] != key:
+            return "inputs, recipe or version changed"
+        return "its files were changed or removed"
+
+    def outputs_digest(self, stage: str) -> str:
+        """Hash over all files that a stage made."""
+        known = self.stamp(stage)
+        if known is None:
+            raise RunError(f"{self.folder}: stage {stage} is not finished; expected it before the stages after it")
+        return key_of(known["outputs"])
+
+    def partial(self, stage: str, key: str) -> Path:
+        """Folder for what a long stage has finished so far; what was kept under another key is removed."""
+        parent = self._hidden / "partial" / stage
+        if parent.exists():
+            for other in parent.iterdir():
+                if other.name != key[:16]:
+                    shutil.rmtree(other)
+        path = parent / key[:16]
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def run_stage(self, stage: str, key: str, body: Callable[[Path, Path], None]) -> dict[str, Any]:
+        """Run one stage: ``body(work, partial)`` writes its files into ``work``, as they are to stand in the run folder.
+
+        If it fails, nothing in the run folder changes. If it is killed, the next run clears what it left.
+        """
+        work = self._hidden / "work" / stage
+        if work.exists():
+            shutil.rmtree(work)
+        work.mkdir(parents=True)
+        partial = self.partial(stage, key)
+        start = perf_counter()
+        try:
+            with peak_memory() as peak:
+                body(work, partial)
+            outputs = {path.relative_to(work).as_posix(): sha256_of(path) for path in _files(work)}
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        before = self.stamp(stage) or {"outputs": {}}
+        # The old stamp goes only after the files that no new one replaces: killed in between, the next run still knows of them.
+        for name in before["outputs"]:
+            if name not in outputs:
+                (self.folder / name).unlink(missing_ok=True)
+        self._stamp_path(stage).unlink(missing_ok=True)
+        for name in outputs:
+            place = self.folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(work / name, place)
+        stamp = {
+            "key": key,
+            "seconds": round(perf_counter() - start, 2),
+            "peak_memory_mb": round(peak["mb"], 1),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "status": "done",
+            "outputs": outputs,
+        }
+        _write_json(self._stamp_path(stage), stamp)
+        shutil.rmtree(work)
+        shutil.rmtree(partial.parent)
+        return stamp
+
+    def forget(self, stages: Iterable[str]) -> None:
+        """Let stages run anew; their files stay until they are replaced."""
+        for stage in stages:
+            self._stamp_path(stage).unlink(missing_ok=True)
+            shutil.rmtree(self._hidden / "partial" / stage, ignore_errors=True)
+
+    def hash_inputs(self, paths: Iterable[Path]) -> dict[str, str]:
+        """SHA-256 of each input file, remembered by size and time of change so that large files are read once."""
+        remembered = _read_json(self._hidden / "inputs.json") or {}
+        out, memory = {}, {}
+        for path in sorted(set(paths)):
+            facts = path.stat()
+            mark = [facts.st_size, facts.st_mtime_ns]
+            known = remembered.get(str(path))
+            digest = known[1] if known and known[0] == mark else sha256_of(path)
+            memory[str(path)] = [mark, digest]
+            out[str(path)] = digest
+        _write_json(self._hidden / "inputs.json", remembered | memory)
+        return out
+
+    def write_run_json(self, stages: Iterable[str]) -> None:
+        """Write ``run.json``: the head and what is known of each finished stage, in order."""
+        done = {stage: stamp for stage in stages if (stamp := self.stamp(stage)) is not None}
+        _write_json(self.folder / "run.json", self.head | {"stages": done})
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+@contextmanager
+def open_run(folder: Path) -> Iterator[Manifest]:
+    """Take a run folder for this process alone.
+
+    Raises
+    ------
+    RunError
+        The folder is no run folder but holds something, cannot be written, or another run is at work in it.
+    """
+    hidden = folder / HIDDEN
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: a file; expected a folder for the run")
+    if folder.is_dir() and not hidden.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder}: holds files that are not a run of Edaphic; expected an empty or new folder")
+    try:
+        hidden.mkdir(parents=True, exist_ok=True)
+        lock = _take(hidden / "lock", folder)
+    except OSError as fault:
+        raise RunError(f"{folder}: cannot be written ({fault.strerror}); expected a folder with room and leave to write") from fault
+    try:
+        yield Manifest(folder)
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _take(lock: Path, folder: Path) -> Path:
+    """A lock holds the process and its start: a killed run leaves one behind that names nobody alive."""
+    mine = {"pid": os.getpid(), "started": psutil.Process().create_time()}
+    while True:
+        try:
+            with open(lock, "x", encoding="utf-8") as file:
+                json.dump(mine, file)
+            return lock
+        except FileExistsError:
+            holder = _read_json(lock)
+            if holder is not None and _alive(holder):
+                raise RunError(
+                    f"{folder}: process {holder['pid']} is running in it; expected to be alone in a run folder"
+                ) from None
+            lock.unlink(missing_ok=True)
+
+
+def _alive(holder: Mapping[str, Any]) -> bool:
+    try:
+        return abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def peak_memory(every_s: float = 0.05) -> Iterator[dict[str, float]]:
+    """Largest resident memory of this process while the block runs, sampled; in ``["mb"]`` (10^6 bytes) afterwards."""
+    process = psutil.Process()
+    peak = {"mb": process.memory_info().rss / 1e6}
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(every_s):
+            peak["mb"] = max(peak["mb"], process.memory_info().rss / 1e6)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def machine() -> dict[str, Any]:
+    """The machine in a few words, for ``run.json``."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,396 @@
+"""What stands beside a map: a STAC item, a QGIS style, and the catalogue that links the items.
+
+Nothing here asks the network. Links are relative, so that a folder of maps can be moved, zipped or served as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pystac
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+from shapely import box, make_valid
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, Polygon, mapping
+from shapely.geometry.polygon import orient
+
+from edaphic.errors import GridError, RasterError
+
+CATALOGUE = "catalog.json"
+
+UNKNOWN_PERIOD = (1900, 2099)
+"""Years written where no period is known. A STAC item must carry a time; a range so wide that every search finds the map is
+the recommended way of saying "any time". The item says beside it that the period is unknown."""
+
+EXTENSIONS = (
+    "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+    "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
+    "https://stac-extensions.github.io/file/v2.1.0/schema.json",
+)
+
+RAMPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sequential": (
+            "#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725",
+        ),
+        "uncertainty": (
+            "#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dfca57", "#fee838",
+        ),
+    }
+)  # fmt: skip
+"""Nine even steps of viridis and cividis: even in lightness, readable with any colour vision and in grey."""
+
+_EDGE = 32
+"""Pieces that each side of a grid is cut into before it is projected, so that bent edges keep their bend."""
+
+
+@dataclass(frozen=True)
+class MapInfo:
+    """What is to be said about one map, in its file and beside it.
+
+    Parameters
+    ----------
+    name : str
+        File name without ending, ``soc_stock_mean_0-30cm``; also the identifier of the STAC item.
+    title, description : str
+        One line, and what the numbers mean.
+    unit : str
+        Unit of the values, as in :mod:`edaphic.units`.
+    tags : mapping of str to str
+        Provenance: product, layer, statistic, version, recipe hash, seed.
+    period : (first year, last year) or None
+        Years that the profiles were sampled in; None where they are not known.
+    colours : {"sequential", "uncertainty"}
+        Ramp of the style: viridis for values, cividis for their uncertainty.
+    """
+
+    name: str
+    title: str
+    unit: str
+    description: str
+    tags: Mapping[str, str]
+    period: tuple[int, int] | None = None
+    colours: Literal["sequential", "uncertainty"] = "sequential"
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file under a temporary name and move it, so that no reader meets half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(part, path)
+    return path
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _to_wgs84(grid: GeoBox, col: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Longitude and latitude of positions given in cells from the upper left corner, shape (2, n)."""
+    if grid.crs is None:
+        raise GridError("grid: no CRS; a map needs one")
+    x, y = grid.affine * (col, row)
+    to_wgs84 = Transformer.from_crs(grid.crs.proj, "EPSG:4326", always_xy=True)
+    return np.stack([np.asarray(values, dtype=np.float64) for values in to_wgs84.transform(x, y)])
+
+
+def _geometry(shape: Polygon | MultiPolygon) -> dict[str, Any]:
+    """GeoJSON with outer rings counter-clockwise and a tenth of a metre of precision."""
+    parts = [orient(part) for part in getattr(shape, "geoms", [shape]) if part.geom_type == "Polygon"]
+    named = mapping(parts[0] if len(parts) == 1 else MultiPolygon(parts))
+    rounded = json.loads(json.dumps(named), parse_float=lambda text: round(float(text), 6) + 0.0)
+    return {"type": rounded["type"], "coordinates": rounded["coordinates"]}
+
+
+def _extent(west: float, south: float, east: float, north: float) -> tuple[dict[str, Any], list[float]]:
+    return _geometry(box(west, south, east, north)), [round(v, 6) + 0.0 for v in (west, south, east, north)]
+
+
+def footprint(grid: GeoBox) -> tuple[dict[str, Any], list[float]]:
+    """Outline and bounding box of a grid in WGS 84, as GeoJSON wants them (RFC 7946).
+
+    The edges are cut into short pieces before they are projected. A grid across the antimeridian becomes two polygons, and
+    its box has west > east. A grid around a pole, or one whose corners lie off the globe (a world map in Mollweide), gets
+    its box as outline.
+
+    Returns
+    -------
+    geometry : dict
+        GeoJSON Polygon or MultiPolygon.
+    bbox : list of float
+        West, south, east, north, in degrees.
+
+    Raises
+    ------
+    GridError
+        No CRS, or no part of the grid lies on the globe.
+
+    Examples
+    --------
+    >>> from affine import Affine
+    >>> footprint(GeoBox((10, 20), Affine(0.5, 0, 10, 0, -0.5, 50), "EPSG:4326"))[1]
+    [10.0, 45.0, 20.0, 50.0]
+    """
+    steps = np.linspace(0.0, 1.0, _EDGE + 1)
+    there, still, back = steps[:-1], np.zeros(_EDGE), steps[:0:-1]
+    col = np.concatenate([there, still + 1, back, still, [0.0]]) * grid.width
+    row = np.concatenate([still, there, still + 1, back, [0.0]]) * grid.height
+    lon, lat = _to_wgs84(grid, col, row)
+    if not np.isfinite(lon + lat).all():
+        return _extent(*_lattice_box(grid))
+    lon = np.unwrap(lon, period=360.0)
+    south, north = float(lat.min()), float(lat.max())
+    if abs(lon[-1] - lon[0]) > 180.0:
+        return _extent(-180.0, south, 180.0, 90.0) if north > 0 else _extent(-180.0, -90.0, 180.0, north)
+    if lon.max() - lon.min() >= 360.0:
+        return _extent(-180.0, south, 180.0, north)
+    lon -= 360.0 * math.floor((lon.min() + 180.0) / 360.0)
+    ring = make_valid(Polygon(np.column_stack([lon, lat])))
+    east = float(lon.max())
+    if east > 180.0:
+        world = box(-180.0, -90.0, 180.0, 90.0)
+        parts = [ring.intersection(world), translate(ring, -360.0).intersection(world)]
+        ring, east = MultiPolygon(parts), east - 360.0
+    return _geometry(ring), [round(v, 6) + 0.0 for v in (float(lon.min()), south, east, north)]
+
+
+def _lattice_box(grid: GeoBox) -> tuple[float, float, float, float]:
+    """Bounds of the points of a lattice over the grid that lie on the globe."""
+    steps = np.linspace(0.0, 1.0, 2 * _EDGE + 1)
+    col, row = np.meshgrid(steps * grid.width, steps * grid.height)
+    found = _to_wgs84(grid, col.ravel(), row.ravel())
+    lon, lat = found[:, np.isfinite(found).all(axis=0)]
+    if not lon.size:
+        raise GridError("grid: no part of it lies on the globe; check its CRS and bounds")
+    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+
+def _projection(grid: GeoBox) -> dict[str, Any]:
+    """Projection fields. A CRS without a code is written out in full, as WKT 2 and as PROJJSON."""
+    crs = grid.crs.proj  # type: ignore[union-attr]  # footprint has refused a grid without CRS
+    # 70 is PROJ's word for "the same system, perhaps under another name", as in files that carry no code
+    authority = crs.to_authority(min_confidence=70)
+    fields: dict[str, Any] = {"proj:code": ":".join(authority) if authority else None}
+    if authority is None:
+        fields |= {"proj:wkt2": crs.to_wkt(), "proj:projjson": crs.to_json_dict()}
+    left, bottom, right, top = (float(v) for v in grid.boundingbox.bbox)
+    return fields | {
+        "proj:shape": [int(grid.height), int(grid.width)],
+        "proj:transform": [float(v) for v in tuple(grid.affine)[:6]],
+        "proj:bbox": [left, bottom, right, top],
+    }
+
+
+def _period(period: tuple[int, int] | None) -> dict[str, Any]:
+    first, last = period or UNKNOWN_PERIOD
+    fields: dict[str, Any] = {"start_datetime": f"{first:04d}-01-01T00:00:00Z", "end_datetime": f"{last:04d}-12-31T23:59:59Z"}
+    if period is None:
+        fields["edaphic:period"] = "unknown"
+        fields["edaphic:period_note"] = (
+            "The years in which the profiles were sampled are not known. start_datetime and end_datetime are placeholders "
+            f"({first} to {last}) that let every search by time find this map; they are no statement about the soil."
+        )
+    else:
+        fields["edaphic:period"] = f"{first}-{last}"
+    return fields
+
+
+def _band(path: Path, info: MapInfo) -> dict[str, Any]:
+    """Band fields, with the statistics that the file itself carries."""
+    with rasterio.open(path) as dataset:
+        tags = dataset.tags(1)
+    names = ("minimum", "maximum", "mean", "stddev", "valid_percent")
+    statistics = {name: float(tags[key]) for name in names if (key := f"STATISTICS_{name.upper()}") in tags}
+    band: dict[str, Any] = {
+        "name": info.name,
+        "description": info.description,
+        "data_type": "float32",
+        "nodata": "nan",
+        "unit": info.unit,
+        "raster:sampling": "area",
+    }
+    return band | ({"statistics": statistics} if statistics else {})
+
+
+def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
+    """STAC 1.1 item of a finished map, beside it as ``.json``.
+
+    The item carries projection, band (unit, nodata, statistics as in the file's own tags), size and SHA-256 of the file,
+    and the provenance tags as ``edaphic:`` properties. Its root and parent is the ``catalog.json`` of the same folder, which
+    :func:`write_catalog` makes. If a style stands beside the map it is listed as an asset.
+
+    Where no period is known, ``start_datetime`` and ``end_datetime`` span :data:`UNKNOWN_PERIOD` and ``edaphic:period`` is
+    "unknown".
+
+    Parameters
+    ----------
+    final : Path
+        The finished map.
+    info : MapInfo
+    grid : GeoBox
+        Grid of the map.
+
+    Returns
+    -------
+    Path of the item.
+
+    Raises
+    ------
+    RasterError
+        There is no such map.
+    """
+    if not final.is_file():
+        raise RasterError(f"{final}: no such file; a STAC item is written beside a finished map")
+    geometry, bbox = footprint(grid)
+    first, last = info.period or UNKNOWN_PERIOD
+    properties = {"title": info.title, "description": info.description, **_period(info.period)}
+    properties |= {f"edaphic:{key.lower()}": str(info.tags[key]) for key in sorted(info.tags)}
+    item = pystac.Item(
+        id=info.name,
+        geometry=geometry,
+        bbox=bbox,
+        datetime=None,
+        start_datetime=datetime(first, 1, 1, tzinfo=UTC),
+        end_datetime=datetime(last, 12, 31, 23, 59, 59, tzinfo=UTC),
+        properties=properties | _projection(grid),
+        stac_extensions=list(EXTENSIONS),
+    )
+    item.add_asset("data", _map_asset(final, info))
+    style = final.with_suffix(".qml")
+    if style.is_file():
+        asset = pystac.Asset(f"./{style.name}", title="QGIS style", media_type="application/xml", roles=["style"])
+        item.add_asset("style", asset)
+    for rel in ("root", "parent"):
+        item.add_link(pystac.Link(rel, f"./{CATALOGUE}", media_type="application/json"))
+    return _write_json(final.with_suffix(".json"), item.to_dict(include_self_link=False, transform_hrefs=False))
+
+
+def _map_asset(final: Path, info: MapInfo) -> pystac.Asset:
+    with final.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    facts = {
+        "bands": [_band(final, info)],
+        "file:size": final.stat().st_size,
+        "file:checksum": f"1220{digest}",  # multihash: 0x12 is SHA-256, 0x20 its length
+    }
+    return pystac.Asset(
+        f"./{final.name}", title=info.title, media_type=pystac.MediaType.COG, roles=["data"], extra_fields=facts
+    )
+
+
+def write_catalog(
+    folder: Path,
+    items: Sequence[Path],
+    *,
+    name: str = "maps",
+    title: str = "Edaphic maps",
+    description: str = "Maps of soil organic carbon made by Edaphic.",
+) -> Path:
+    """STAC catalogue ``catalog.json`` of the items in a folder, in the given order, with relative links.
+
+    Raises
+    ------
+    RasterError
+        An item is missing, cannot be read, or lies in another folder.
+    """
+    catalogue = pystac.Catalog(id=name, title=title, description=description)
+    catalogue.clear_links()
+    catalogue.add_link(pystac.Link("root", f"./{CATALOGUE}", media_type="application/json", title=title))
+    faults = []
+    for path in items:
+        if path.parent.resolve() != folder.resolve():
+            faults.append(f"{path}: lies outside {folder}; the catalogue links items of its own folder")
+            continue
+        try:
+            item = json.loads(path.read_text(encoding="utf-8"))
+            link = pystac.Link("item", f"./{path.name}", media_type="application/geo+json", title=item["properties"]["title"])
+            catalogue.add_link(link)
+        except (OSError, ValueError, KeyError) as error:
+            faults.append(f"{path}: no readable STAC item ({type(error).__name__}: {error})")
+    if faults:
+        raise RasterError(faults)
+    return _write_json(folder / CATALOGUE, catalogue.to_dict(include_self_link=False, transform_hrefs=False))
+
+
+def write_style(final: Path, info: MapInfo, vmin: float, vmax: float) -> Path:
+    """QGIS style of a map, beside it as ``.qml``: a continuous ramp from vmin to vmax, labels with the unit.
+
+    QGIS takes it up by itself when the map is opened, since it has the map's name. A map of one single value gets a ramp
+    one unit wide around it.
+
+    Parameters
+    ----------
+    final : Path
+        The map.
+    info : MapInfo
+        Gives unit and ramp.
+    vmin, vmax : float
+        Values of the first and the last colour, in the map's unit.
+
+    Raises
+    ------
+    RasterError
+        A limit is not a finite number, or vmin > vmax.
+    """
+    if not (math.isfinite(vmin) and math.isfinite(vmax) and vmin <= vmax):
+        raise RasterError(f"{final}: style from {vmin} to {vmax}; expected two finite numbers in rising order")
+    if vmin == vmax:
+        vmin, vmax = vmin - 0.5, vmax + 0.5
+    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = ET.SubElement(root, "pipe")
+    limits = {"classificationMin": repr(float(vmin)), "classificationMax": repr(float(vmax))}
+    renderer = ET.SubElement(
+        pipe, "rasterrenderer", type="singlebandpseudocolor", band="1", opacity="1", alphaBand="-1", nodataColor="", **limits
+    )
+    ET.SubElement(renderer, "rasterTransparency")
+    origin = ET.SubElement(renderer, "minMaxOrigin")
+    ET.SubElement(origin, "limits").text = "None"
+    ET.SubElement(origin, "extent").text = "WholeRaster"
+    ET.SubElement(origin, "statAccuracy").text = "Exact"
+    _add_shader(ET.SubElement(renderer, "rastershader"), RAMPS[info.colours], float(vmin), float(vmax), info.unit)
+    ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
+    ET.SubElement(root, "blendMode").text = "0"
+    ET.indent(root)
+    head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+    return write_text(final.with_suffix(".qml"), head + ET.tostring(root, encoding="unicode") + "\n")
+
+
+def _add_shader(parent: ET.Element, colours: Sequence[str], vmin: float, vmax: float, unit: str) -> None:
+    """The ramp, once as a gradient (so that QGIS can stretch it again) and once as labelled steps."""
+    shader = ET.SubElement(
+        parent,
+        "colorrampshader",
+        colorRampType="INTERPOLATED",
+        classificationMode="2",
+        clip="0",
+        labelPrecision="4",
+        minimumValue=repr(vmin),
+        maximumValue=repr(vmax),
+    )
+    shares = [step / (len(colours) - 1) for step in range(len(colours))]
+    rgba = [",".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5)) + ",255" for colour in colours]
+    stops = ":".join(f"{share:g};{value}" for share, value in zip(shares[1:-1], rgba[1:-1], strict=True))
+    gradient = ET.SubElement(shader, "colorramp", type="gradient", name="[source]")
+    # the older "prop" form is read by every QGIS 3; the newer "Option" form is not
+    facts = {"color1": rgba[0], "color2": rgba[-1], "discrete": "0", "rampType": "gradient", "stops": stops}
+    for key, text in facts.items():
+        ET.SubElement(gradient, "prop", k=key, v=text)
+    for share, colour in zip(shares, colours, strict=True):
+        value = vmin + share * (vmax - vmin)
+        ET.SubElement(shader, "item", alpha="255", value=repr(value), label=f"{value:.4g} {unit}", color=colour)
+    legend = {"minimumLabel": "", "maximumLabel": "", "prefix": "", "suffix": f" {unit}"}
+    ET.SubElement(shader, "rampLegendSettings", direction="0", orientation="2", useContinuousLegend="1", **legend)

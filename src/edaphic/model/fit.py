@@ -1,0 +1,244 @@
+"""One model of soil carbon: encoder and forests together, fitted and asked by layer.
+
+The three-dimensional form is one forest with the upper and lower depth of the layer among its predictors; the other form has a
+forest for each layer. Where the layers join up, the whole depth is one more interval that the model learns and answers for,
+because quantiles of layers do not add up; its mean, in contrast, is always the sum of the layers' means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from edaphic.errors import ModelError
+from edaphic.model.features import Encoder, design_matrix, make_encoder
+from edaphic.model.forest import Forest, Settings, train
+from edaphic.model.traverse import Prediction, predict
+from edaphic.units import CM_PER_M
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a model is trained on and what it answers.
+
+    ``column``: column of the layer table; ``quantity``: name in the names of maps; ``unit``: unit of answers; ``log``: trees grow
+    on the logarithm; ``per_metre``: trained on a density in kg/m3, answered as a stock (density times thickness in metres).
+    """
+
+    name: str
+    column: str
+    quantity: str
+    unit: str
+    log: bool
+    per_metre: bool
+
+    def factor(self, layer: Interval) -> float:
+        """From the trained value to the answer: the thickness in metres for densities, else 1."""
+        return (layer[1] - layer[0]) / CM_PER_M if self.per_metre else 1.0
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        target.name: target
+        for target in (
+            Target("soc_stock", "soc_stock_kg_m2", "soc_stock", "kg/m2", log=False, per_metre=False),
+            Target("log_soc_stock", "soc_stock_kg_m2", "soc_stock", "kg/m2", log=True, per_metre=False),
+            Target("soc_density", "soc_density_kg_m3", "soc_stock", "kg/m2", log=False, per_metre=True),
+            Target("log_soc_density", "soc_density_kg_m3", "soc_stock", "kg/m2", log=True, per_metre=True),
+            Target("soc", "soc_g_kg", "soc", "g/kg", log=False, per_metre=False),
+            Target("log_soc", "soc_g_kg", "soc", "g/kg", log=True, per_metre=False),
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class SoilModel:
+    """A fitted model.
+
+    ``forests`` holds one forest for the three-dimensional form, else one for each of ``intervals``; ``whole`` is the depth that
+    the layers make together, or None where they do not join up or are only one.
+    """
+
+    name: str
+    target: Target
+    form: str
+    layers: tuple[Interval, ...]
+    whole: Interval | None
+    encoder: Encoder
+    forests: tuple[Forest, ...]
+    settings: Settings
+    seed: int
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """The layers, then the whole depth where there is one."""
+        return self.layers + ((self.whole,) if self.whole else ())
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Rows to train on: one per profile and interval.
+
+    ``profile_id`` (n,), ``interval`` (n,) position among the intervals, ``values`` (n,) in the unit of the target's column,
+    ``raised``: rows at or below zero that were set to half of the smallest positive value (logarithmic targets only).
+    """
+
+    profile_id: NDArray[np.object_]
+    interval: NDArray[np.int64]
+    values: NDArray[np.float64]
+    raised: int
+
+    def take(self, rows: NDArray[np.int64]) -> TrainingTable:
+        """Some of the rows."""
+        return TrainingTable(self.profile_id[rows], self.interval[rows], self.values[rows], 0)
+
+
+def training_table(
+    layers: pd.DataFrame, complete: Sequence[str], intervals: Sequence[Interval], target: Target
+) -> TrainingTable:
+    """Rows of the layer table that can train a model.
+
+    Parameters
+    ----------
+    layers : DataFrame
+        Layer table; rows whose value is NaN are left out.
+    complete : sequence of str
+        Profiles that have a value of every covariate.
+    intervals : sequence of (top_cm, bottom_cm)
+    target : Target
+
+    Raises
+    ------
+    ModelError
+        Nothing is left, or fewer than ten profiles.
+    """
+    number = {interval: i for i, interval in enumerate(intervals)}
+    position = [number.get(key, -1) for key in zip(layers["top_cm"], layers["bottom_cm"], strict=True)]
+    use = (np.asarray(position) >= 0) & layers[target.column].notna().to_numpy()
+    use &= layers["profile_id"].isin(set(complete)).to_numpy()
+    values = layers[target.column].to_numpy(dtype=np.float64)[use]
+    ids = layers["profile_id"].to_numpy(dtype=object)[use]
+    profiles = len(pd.unique(ids))
+    if profiles < 10:
+        raise ModelError(f"training table: {profiles} profiles with a layer value and all covariates; expected at least 10")
+    if np.ptp(values) == 0:
+        raise ModelError(
+            f"training table: {target.column} is {values[0]:g} in all {len(values)} rows; expected values that differ"
+        )
+    raised = 0
+    if target.log and values.min() <= 0:
+        positive = values > 0
+        raised = int(np.sum(~positive))
+        values = np.where(positive, values, values[positive].min() / 2)
+    return TrainingTable(ids, np.asarray(position)[use], values, raised)
+
+
+def fit(
+    table: TrainingTable,
+    points: pd.DataFrame,
+    kinds: Mapping[str, str],
+    *,
+    name: str,
+    target: Target,
+    form: str,
+    layers: Sequence[Interval],
+    whole: Interval | None,
+    settings: Settings,
+    seed: int,
+    workers: int = 1,
+) -> SoilModel:
+    """Fit a model to training rows.
+
+    Parameters
+    ----------
+    table : TrainingTable
+    points : DataFrame
+        Covariates by profile, indexed by ``profile_id``; only the columns to use.
+    kinds : mapping
+        ``continuous`` or ``class`` for each column of ``points``.
+    form : {"3d", "layers"}
+    layers : sequence of (top_cm, bottom_cm)
+    whole : (top_cm, bottom_cm) or None
+    settings : Settings
+    seed, workers : int
+    """
+    intervals = tuple(layers) + ((whole,) if whole else ())
+    depth = form == "3d"
+    encoder = make_encoder(points.loc[pd.unique(table.profile_id)], kinds, depth=depth)
+    features = design_matrix(encoder, points, table.profile_id, np.asarray(intervals)[table.interval])
+    parts = [np.arange(len(table.values))] if depth else [np.flatnonzero(table.interval == i) for i in range(len(intervals))]
+    forests = []
+    for i, rows in enumerate(parts):
+        try:
+            forests.append(
+                train(features[rows], table.values[rows], settings, log=target.log, seed=seed + i, workers=workers)
+            )
+        except ModelError as fault:
+            where = "all layers" if depth else f"layer {interval_name(intervals[i])}"
+            raise ModelError(f"{where}: {fault}") from fault
+    return SoilModel(
+        name, target, form, tuple(layers), whole, encoder, tuple(forests), settings, seed, {"raised": table.raised}
+    )
+
+
+def answer(
+    model: SoilModel,
+    features: NDArray[np.float32],
+    interval: int,
+    levels: tuple[float, ...] = (),
+    workers: int = 1,
+) -> Prediction:
+    """Predict one interval for rows of features, in the unit of the target's answers.
+
+    Parameters
+    ----------
+    model : SoilModel
+    features : float32 (n, q)
+        As :meth:`Encoder.transform` gives them; the depth columns are filled here.
+    interval : int
+        Position among ``model.intervals``.
+    levels : tuple of float
+        Quantile levels.
+    """
+    forest = model.forests[0]
+    if model.form == "3d":
+        features[:, -2:] = model.intervals[interval]
+    else:
+        forest = model.forests[interval]
+    raw = predict(forest, features, levels, workers)
+    factor = model.target.factor(model.intervals[interval])
+    shift = np.log(factor) if model.target.log else 0.0
+    scale = 1.0 if model.target.log else factor
+    return Prediction(raw.mean * factor, raw.mean_fit * scale + shift, raw.spread * factor, raw.quantiles * factor)
+
+
+def combine_means(target: Target, layers: Sequence[Interval], means: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean of the whole depth from the means of its layers.
+
+    Stocks add up; contents are weighted by thickness.
+
+    >>> combine_means(TARGETS["soc_stock"], [(0, 30), (30, 100)], [np.array([6.0]), np.array([4.0])])
+    array([10.])
+    """
+    if target.quantity == "soc":
+        thickness = np.array([bottom - top for top, bottom in layers])
+        return np.sum([t * m for t, m in zip(thickness, means, strict=True)], axis=0) / thickness.sum()
+    return np.sum(list(means), axis=0)
+
+
+def interval_name(interval: Interval) -> str:
+    """``(0.0, 30.0)`` as ``0-30``.
+
+    >>> interval_name((0.0, 30.0))
+    '0-30'
+    """
+    return f"{interval[0]:g}-{interval[1]:g}"

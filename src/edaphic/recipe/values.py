@@ -1,0 +1,183 @@
+"""Values that a recipe spells in a way of its own: depth layers, and table columns with a unit beside each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+    model_serializer,
+)
+from pydantic_core import core_schema
+
+from edaphic.recipe.base import Section
+from edaphic.recipe.faults import Fault, fail, meant, shown
+from edaphic.units import ORGANIC_MATTER_TO_CARBON, units_of
+
+LAYER_PATTERN = r"^ *([0-9]+(?:\.[0-9]+)?) *- *([0-9]+(?:\.[0-9]+)?) *$"
+LAYER_EXPECTED = "a layer like 0-30 (top and bottom in cm, the top smaller)"
+
+
+def _read_layer(value: object) -> tuple[float, float]:
+    if isinstance(value, tuple) and len(value) == 2 and all(type(depth) in (int, float) for depth in value):
+        top, bottom = float(value[0]), float(value[1])
+    else:
+        match = re.match(LAYER_PATTERN, value) if isinstance(value, str) else None
+        if match is None:
+            fail(Fault((), shown(value), LAYER_EXPECTED))
+        top, bottom = float(match[1]), float(match[2])
+    if not 0 <= top < bottom < float("inf"):
+        fail(Fault((), shown(value), LAYER_EXPECTED))
+    return top, bottom
+
+
+def layer_text(layer: tuple[float, float]) -> str:
+    """Depth layer as a recipe spells it.
+
+    >>> layer_text((0.0, 30.0)), layer_text((2.5, 7.5))
+    ('0-30', '2.5-7.5')
+    """
+    return "-".join(format(Decimal(repr(depth)), "f").removesuffix(".0") for depth in layer)
+
+
+DepthLayer = Annotated[
+    tuple[float, float],
+    BeforeValidator(_read_layer),
+    PlainSerializer(layer_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": LAYER_PATTERN, "examples": ["0-30"]}),
+]
+"""Top and bottom in cm; ``0-30`` in YAML."""
+
+
+def _read_resolution(value: object) -> object:
+    return (value, value) if type(value) in (int, float) else value
+
+
+_Positive = Annotated[float, Field(gt=0)]
+
+Resolution = Annotated[
+    tuple[_Positive, _Positive],
+    Field(strict=False),
+    BeforeValidator(_read_resolution),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 2, "maxItems": 2},
+            ]
+        }
+    ),
+]
+"""Cell width and height; one number in YAML for square cells."""
+
+
+def _number_or_text(value: object) -> object:
+    if type(value) not in (int, float, str, type(None)) or value in (float("inf"), float("-inf")) or value != value:
+        fail(Fault((), shown(value), "a number or text"))
+    return value
+
+
+class Column(Section):
+    """A column of a table with its unit, or a constant."""
+
+    column: str | None = Field(None, min_length=1, description="Name of the column in the table.")
+    unit: str | None = Field(None, description="Unit of the numbers in the column.")
+    value: Annotated[float | str | None, BeforeValidator(_number_or_text)] = Field(
+        None, description="A constant for all rows, instead of a column, in the same unit."
+    )
+    to_carbon: float | None = Field(
+        None, gt=0, le=1, description="Share of carbon in organic matter (no unit), for organic matter only."
+    )
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        if ("column" in given) == ("value" in given):
+            found = "both column and value" if "column" in given else "neither column nor value"
+            return [Fault((), found, "one of them: the name of a column, or a constant")]
+        return []
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, Any]:
+        given = {key: value for key, value in self if value is not None}
+        return self.column if self.column is not None and len(given) == 1 else given
+
+
+@dataclass(frozen=True)
+class Of:
+    """Annotation of a :class:`Column`: the quantity that it holds, which decides the units; None for one without unit."""
+
+    quantity: str | None
+    organic_matter: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        inner = core_schema.no_info_before_validator_function(self.spell_out, handler(source))
+        return core_schema.no_info_after_validator_function(self.check_unit, inner)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """What an editor may offer for this quantity."""
+        fields = Column.model_fields
+        column = {"type": "string", "minLength": 1, "description": fields["column"].description}
+        value = {"type": ["number", "string"], "description": fields["value"].description}
+        unit: dict[str, Any] = {}
+        if self.quantity is not None:
+            unit["unit"] = {"enum": list(units_of(self.quantity)), "description": fields["unit"].description}
+        if self.organic_matter:
+            share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": ORGANIC_MATTER_TO_CARBON}
+            unit["to_carbon"] = {**share, "description": fields["to_carbon"].description}
+        required = [] if self.quantity is None else ["unit"]
+        spelled: list[dict[str, Any]] = [
+            {
+                "type": "object",
+                "properties": {key: words, **unit},
+                "required": [key, *required],
+                "additionalProperties": False,
+            }
+            for key, words in (("column", column), ("value", value))
+        ]
+        plain = [column] if self.quantity is None else []
+        return {"anyOf": [*plain, *spelled, {"type": "null"}]}
+
+    def spell_out(self, value: Any) -> Any:
+        """A bare column name stands for itself where there is no unit to state."""
+        if isinstance(value, str):
+            if self.quantity is not None:
+                named = f"{{column: {value}, unit: ...}}"
+                fail(Fault((), f"the column {value!r} without a unit", f"{named} with {self._units()}"))
+            return {"column": value}
+        if value is None or isinstance(value, (dict, Column)):
+            return value
+        kinds = "{column: ...}" if self.quantity is None else "{column: ..., unit: ...}"
+        fail(Fault((), shown(value), f"{kinds}, or a constant with value: instead of column:"))
+
+    def check_unit(self, column: Column | None) -> Column | None:
+        """Every quantity has its unit stated, and only organic matter its share of carbon."""
+        if column is None:
+            return None
+        if self.quantity is None and column.unit is not None:
+            fail(Fault(("unit",), shown(column.unit), "no unit: this column has none"))
+        if self.quantity is not None and column.unit not in units_of(self.quantity):
+            found = "no unit" if column.unit is None else shown(column.unit)
+            near = "" if column.unit is None else meant(column.unit, units_of(self.quantity))
+            fail(Fault(("unit",), found, self._units() + near))
+        if self.quantity is not None and isinstance(column.value, str):
+            fail(Fault(("value",), shown(column.value), f"a number in {column.unit}"))
+        if not self.organic_matter:
+            if column.to_carbon is not None:
+                fail(Fault(("to_carbon",), shown(column.to_carbon), "this key only for organic_matter"))
+            return column
+        share = ORGANIC_MATTER_TO_CARBON if column.to_carbon is None else column.to_carbon
+        return column.model_copy(update={"to_carbon": share})
+
+    def _units(self) -> str:
+        return f"a unit, one of {', '.join(units_of(self.quantity or ''))}"

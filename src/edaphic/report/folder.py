@@ -1,0 +1,293 @@
+"""A finished run folder, read once into memory: tables, the recipe as used, run.json and the list of maps.
+
+Only run.json and recipe.yaml must be there. Every other file may be missing: the page then leaves its section out and says
+so. A file that is there but cannot be understood is a fault, and all faults are reported at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from edaphic.errors import RunError
+
+_Parsed = TypeVar("_Parsed")
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """Columns of one table: ``needed`` ones are a fault when missing, ``wanted`` ones are filled with blanks."""
+
+    path: str
+    needed: tuple[str, ...]
+    wanted: tuple[str, ...] = ()
+    text: frozenset[str] = frozenset()
+
+
+def _format(path: str, needed: str, wanted: str = "", text: str = "") -> TableFormat:
+    return TableFormat(path, tuple(needed.split()), tuple(wanted.split()), frozenset(text.split()))
+
+
+_BOUNDS = "independent_low_Tg independent_high_Tg fully_correlated_low_Tg fully_correlated_high_Tg"
+
+FORMATS: dict[str, TableFormat] = {
+    "layers": _format(
+        "profiles/layers.parquet",
+        "profile_id top_cm bottom_cm soc_stock_kg_m2",
+        "year soc_density_kg_m3 soc_g_kg coverage organic_soil status source",
+        "profile_id bulk_density_source below status source",
+    ),
+    "repairs": _format("profiles/repairs.csv", "profile_id row fault action", "", "profile_id fault action before after"),
+    "covariates": _format(
+        "covariates/layers.csv",
+        "name kind",
+        "path unit source_crs source_resolution resampling nodata valid_share",
+        "name path kind unit source_crs source_resolution resampling nodata",
+    ),
+    "metrics": _format(
+        "evidence/metrics.csv",
+        "design scale layer n mec rmse bias",
+        "n_profiles ccc r2_pearson bias_low bias_high rmse_low rmse_high mec_low mec_high ccc_low ccc_high mec_layer_mean"
+        " unit",
+        "design scale layer unit",
+    ),
+    "out_of_fold": _format(
+        "evidence/out_of_fold.parquet",
+        "profile_id top_cm bottom_cm design observed predicted",
+        "q05 q95 in_applicability",
+        "profile_id design",
+    ),
+    "calibration": _format(
+        "evidence/calibration.csv",
+        "design group n nominal coverage below above",
+        "coverage_raw mean_width",
+        "design group",
+    ),
+    "importance": _format("evidence/importance.csv", "feature rmse_increase", "rmse_increase_sd unit", "feature unit"),
+    "selection": _format("evidence/selection.csv", "feature kept", "reason correlated_with r", "feature reason correlated_with"),
+    "tuning": _format("evidence/tuning.csv", "candidate score", "max_features min_samples_leaf chosen scale", "max_features scale"),
+    "stocks": _format(
+        "tables/stocks.csv",
+        "by class top_cm bottom_cm cells area_km2 mean_kg_m2 total_Tg " + _BOUNDS,
+        "class_name",
+        "by class class_name",
+    ),
+    "comparison": _format(
+        "tables/comparison.csv",
+        "name top_cm bottom_cm",
+        "cells pearson_r spearman_r mean_ours_kg_m2 mean_theirs_kg_m2 factor total_ours_Tg total_theirs_Tg explanation",
+        "name explanation",
+    ),
+    "truth": _format(
+        "tables/truth.csv",
+        "top_cm bottom_cm cells bias rmse mec coverage true_total_Tg total_Tg " + _BOUNDS,
+        "below above inside_independent inside_fully_correlated",
+    ),
+}
+"""Tables that the page reads, by the name used here."""
+
+_TRUTHS = frozenset({"kept", "chosen", "inside_independent", "inside_fully_correlated", "in_applicability", "organic_soil"})
+_MAP_NAME = re.compile(
+    r"(?P<target>.+)_(?P<stat>mean|se|spread|tree_se|q\d{2,3})"
+    r"_(?P<top>\d+(?:\.\d+)?)-(?P<bottom>\d+(?:\.\d+)?)cm(?:_(?P<period>\d+-\d+))?\.tif"
+)
+
+
+@dataclass(frozen=True)
+class MapLayer:
+    """The maps of one layer: paths by statistic ("mean", "q05", "spread" ...)."""
+
+    target: str
+    top_cm: float
+    bottom_cm: float
+    period: str
+    paths: Mapping[str, Path] = field(repr=False)
+
+    @property
+    def depth(self) -> tuple[float, float]:
+        """Top and bottom (cm)."""
+        return self.top_cm, self.bottom_cm
+
+    @property
+    def stem(self) -> str:
+        """Layer (and period) as file names spell it."""
+        return f"{self.top_cm:g}-{self.bottom_cm:g}cm" + (f"_{self.period}" if self.period else "")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What a finished run left, as the page needs it. Tables that are not there are None."""
+
+    path: Path
+    run: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame | None]
+    points: pd.Series[str] | None
+    maps: tuple[MapLayer, ...]
+    models: tuple[str, ...]
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """One of :data:`FORMATS`, or None where the run has no such table or it has no row."""
+        found = self.tables[name]
+        return None if found is None or found.empty else found
+
+    def setting(self, *keys: str) -> Any:
+        """A value of the recipe as used, None where it is not given."""
+        here: Any = self.recipe
+        for key in keys:
+            if not isinstance(here, Mapping) or key not in here:
+                return None
+            here = here[key]
+        return here
+
+    @property
+    def layers(self) -> tuple[tuple[float, float], ...]:
+        """All layers (cm) that maps or the stock table know, the whole depth among them."""
+        found = {layer.depth for layer in self.maps}
+        stocks = self.table("stocks")
+        if stocks is not None:
+            found |= set(zip(stocks["top_cm"], stocks["bottom_cm"], strict=True))
+        return tuple(sorted(found))
+
+    @property
+    def whole(self) -> tuple[float, float] | None:
+        """The layer that holds all others, None where there is no such layer."""
+        layers = self.layers
+        if not layers:
+            return None
+        hull = (min(top for top, _ in layers), max(bottom for _, bottom in layers))
+        return hull if hull in layers else None
+
+
+def read_run(folder: Path) -> RunFolder:
+    """Read everything that the page needs from a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder; see :data:`FORMATS` for the tables and their columns.
+
+    Returns
+    -------
+    RunFolder
+        Numbers as float64, texts as str, truth values as object (True, False or None).
+
+    Raises
+    ------
+    RunError
+        No run.json or recipe.yaml, or a file that cannot be read or lacks a column; all faults at once.
+    """
+    faults: list[str] = []
+    run = _parse(folder / "run.json", json.loads, faults, must=True)
+    recipe = _parse(folder / "recipe.yaml", yaml.safe_load, faults, must=True)
+    summary = _parse(folder / "profiles" / "summary.json", json.loads, faults, must=False)
+    tables = {name: _table(folder, form, faults) for name, form in FORMATS.items()}
+    points = _points(folder / "covariates" / "points.parquet", faults)
+    if faults:
+        raise RunError(faults)
+    models = tuple(sorted(path.parent.name for path in folder.glob("model/*/model.json")))
+    return RunFolder(folder, run, recipe, summary, tables, points, _maps(folder / "maps"), models)
+
+
+def _parse(path: Path, parser: Callable[[str], Any], faults: list[str], *, must: bool) -> Mapping[str, Any]:
+    if not path.is_file():
+        if must:
+            faults.append(f"{path}: no such file; expected the folder of a finished run")
+        return {}
+    try:
+        found = parser(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        faults.append(f"{path}: cannot be read ({error}); expected the file as the run wrote it")
+        return {}
+    if not isinstance(found, Mapping):
+        faults.append(f"{path}: found {type(found).__name__}; expected names with values")
+        return {}
+    return found
+
+
+def _table(folder: Path, form: TableFormat, faults: list[str]) -> pd.DataFrame | None:
+    path = folder / form.path
+    if not path.is_file():
+        return None
+    try:
+        raw = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    except (ValueError, OSError) as error:
+        faults.append(f"{path}: cannot be read ({error}); expected the table as the run wrote it")
+        return None
+    lacking = [name for name in form.needed if name not in raw.columns]
+    if lacking:
+        faults.append(f"{path}: no column {', '.join(lacking)}; found {', '.join(map(str, raw.columns))}")
+        return None
+    columns = {}
+    for name in (*form.needed, *form.wanted, *(c for c in raw.columns if c not in form.needed + form.wanted)):
+        values = raw[name] if name in raw.columns else pd.Series(np.nan, index=raw.index)
+        columns[name] = _texts(values) if name in form.text else _truths(values) if name in _TRUTHS else values
+        if name in form.needed + form.wanted and name not in form.text | _TRUTHS:
+            columns[name] = _numbers(values, path, name, faults)
+    return pd.DataFrame(columns, index=raw.index).reset_index(drop=True)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """All cells as they are written: a class named "NA" is not a missing one."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except pd.errors.EmptyDataError:
+        raise ValueError("the file is empty") from None
+
+
+def _texts(values: pd.Series[Any]) -> pd.Series[str]:
+    return pd.Series(["" if pd.isna(value) else str(value) for value in values], index=values.index, dtype=object)
+
+
+def _truths(values: pd.Series[Any]) -> pd.Series[Any]:
+    known = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    found = [None if pd.isna(value) else known.get(str(value).lower()) for value in values]
+    return pd.Series(found, index=values.index, dtype=object)
+
+
+def _numbers(values: pd.Series[Any], path: Path, name: str, faults: list[str]) -> pd.Series[float]:
+    if pd.api.types.is_numeric_dtype(values):
+        return values.astype(np.float64)
+    blank = values.isna() | values.astype(str).str.strip().str.lower().isin(["", "nan", "na", "none"])
+    found = pd.to_numeric(values.mask(blank), errors="coerce").astype(np.float64)
+    wrong = found.isna() & ~blank
+    if wrong.any():
+        first = int(np.flatnonzero(wrong.to_numpy())[0])
+        faults.append(f"{path}: column {name}, row {first + 1}: found {values.iloc[first]!r}; expected a number")
+    return found
+
+
+def _points(path: Path, faults: list[str]) -> pd.Series[str] | None:
+    if not path.is_file():
+        return None
+    try:
+        found = pd.read_parquet(path, columns=["reason"])
+    except (ValueError, OSError) as error:
+        faults.append(f"{path}: cannot be read ({error}); expected a column reason")
+        return None
+    return _texts(found["reason"])
+
+
+def _maps(folder: Path) -> tuple[MapLayer, ...]:
+    groups: dict[tuple[str, str, float, float], dict[str, Path]] = {}
+    for path in sorted(folder.glob("*.tif")):
+        name = _MAP_NAME.fullmatch(path.name)
+        if name:
+            key = (name["target"], name["period"] or "", float(name["top"]), float(name["bottom"]))
+            groups.setdefault(key, {})[name["stat"]] = path
+    hull = (min((key[2] for key in groups), default=0.0), max((key[3] for key in groups), default=0.0))
+    return tuple(
+        MapLayer(target, top, bottom, period, paths)
+        for (target, period, top, bottom), paths in sorted(
+            groups.items(), key=lambda item: (item[0][:2], item[0][2:] == hull, item[0][2:])
+        )
+    )

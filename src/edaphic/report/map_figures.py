@@ -1,0 +1,158 @@
+"""Pictures of maps: values, interval widths, differences; with colour bar, coordinates and scale bar outside the data."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from edaphic.report.maps import MapImage
+from edaphic.report.style import DIFFERENCES, INK, PALE, VALUES, WIDTH_IN, WIDTHS, new_figure, styled
+from edaphic.report.words import unit_text
+
+_WIDEST_FOR_SCALE_DEGREES = 60.0
+_MAP_HEIGHT_IN = 5.6
+
+
+@styled
+def value_map(image: MapImage, *, title: str, label: str, limits: tuple[float, float] | None = None) -> Figure:
+    """Map of a value in viridis; the colours span the 2nd to 98th percentile unless ``limits`` are given.
+
+    Parameters
+    ----------
+    image : MapImage
+    title, label : str
+        Above the map; beside the colours, with the unit.
+    limits : tuple of float, optional
+        Values of the first and last colour.
+
+    Returns
+    -------
+    Figure
+    """
+    return _draw(image, image.values, title, label, VALUES, limits or stretch_limits(image.values))
+
+
+@styled
+def width_map(image: MapImage, *, title: str, label: str) -> Figure:
+    """Map of an uncertainty in cividis, drawn as :func:`value_map`."""
+    return _draw(image, image.values, title, label, WIDTHS, stretch_limits(image.values, from_zero=True))
+
+
+@styled
+def difference_map(image: MapImage, difference: NDArray[np.float32], *, title: str, label: str) -> Figure:
+    """Map of a difference, red above and blue below zero, both sides to the 98th percentile of its size.
+
+    Parameters
+    ----------
+    image : MapImage
+        Where the map lies.
+    difference : ndarray of shape (height, width)
+    title, label : str
+
+    Returns
+    -------
+    Figure
+    """
+    known = np.abs(difference[np.isfinite(difference)])
+    most = float(np.quantile(known, 0.98)) if known.size else 1.0
+    return _draw(image, difference, title, label, DIFFERENCES, (-(most or 1.0), most or 1.0))
+
+
+def stretch_limits(*values: NDArray[np.float32], from_zero: bool = False) -> tuple[float, float]:
+    """2nd and 98th percentile of all known values: the ends of the colours.
+
+    >>> stretch_limits(np.arange(101, dtype=np.float32))
+    (2.0, 98.0)
+    """
+    known = np.concatenate([array[np.isfinite(array)].ravel() for array in values])
+    if known.size == 0:
+        return 0.0, 1.0
+    low, high = (float(end) for end in np.quantile(known, [0.02, 0.98]))
+    if from_zero and low >= 0.0:
+        low = 0.0
+    if high <= low:
+        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
+    return low, high
+
+
+def nice_length_m(most_m: float) -> float:
+    """The longest of 1, 2, 5 times a power of ten that is not above a length.
+
+    >>> nice_length_m(68_000.0), nice_length_m(340.0)
+    (50000.0, 200.0)
+    """
+    power = 10.0 ** math.floor(math.log10(most_m))
+    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= most_m)
+
+
+def _draw(
+    image: MapImage, values: NDArray[np.float32], title: str, label: str, colours: str, limits: tuple[float, float]
+) -> Figure:
+    left, right, bottom, top = image.extent
+    ratio = (right - left) / ((top - bottom) * image.stretch)
+    upright = ratio < 1.0
+    map_width = min(WIDTH_IN - (1.5 if upright else 0.8), _MAP_HEIGHT_IN * ratio)
+    figure, axes = new_figure(map_width / ratio + (0.9 if upright else 1.6))
+    axes.set_facecolor(PALE)
+    picture = axes.imshow(
+        values, extent=image.extent, aspect=image.stretch, interpolation="nearest", cmap=colours, vmin=limits[0], vmax=limits[1]
+    )
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center", va="center")
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
+        (bool((known < limits[0]).any()), bool((known > limits[1]).any()))
+    ]
+    where = "right" if upright else "bottom"
+    bar = figure.colorbar(picture, ax=axes, location=where, extend=extend, shrink=0.8, aspect=28, pad=0.03)
+    bar.set_label(unit_text(label))
+    bar.locator = MaxNLocator(6)
+    bar.update_ticks()
+    _coordinates(axes, image)
+    axes.set_title(title)
+    _scale_bar(axes, image)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    return figure
+
+
+def _coordinates(axes: Axes, image: MapImage) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.tick_params(labelsize=9, color=INK)
+    if image.geographic:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees_text(value, "E", "W")))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees_text(value, "N", "S")))
+        return
+    for axis, name in ((axes.xaxis, "easting"), (axes.yaxis, "northing")):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.10g}"))
+        axis.set_label_text(f"{name} (1000 {image.unit})", fontsize=9)
+
+
+def degrees_text(value: float, positive: str, negative: str) -> str:
+    """An angle with its side.
+
+    >>> degrees_text(-12.5, "E", "W"), degrees_text(0.0, "E", "W")
+    ('12.5° W', '0°')
+    """
+    value = round(value, 6)
+    side = "" if value == 0.0 else f" {positive if value > 0.0 else negative}"
+    return f"{abs(value):g}°{side}"
+
+
+def _scale_bar(axes: Axes, image: MapImage) -> None:
+    """A bar right above the map, in line with the title; none where the scale is unknown or changes much over the map."""
+    left, right = image.extent[:2]
+    width_m = (right - left) * image.ground_m
+    if not math.isfinite(width_m) or (image.geographic and right - left > _WIDEST_FOR_SCALE_DEGREES):
+        return
+    length_m = nice_length_m(0.25 * width_m)
+    share = length_m / width_m
+    text = f"{length_m / 1000:,g} km" if length_m >= 1000.0 else f"{length_m:g} m"
+    axes.plot([1.0 - share, 1.0], [1.025, 1.025], transform=axes.transAxes, color=INK, linewidth=3.0, clip_on=False, solid_capstyle="butt")
+    axes.text(1.0 - share - 0.02, 1.025, text, transform=axes.transAxes, ha="right", va="center", fontsize=9)

@@ -1,0 +1,236 @@
+"""Maps read at the size they are drawn, so that a map of any size needs the memory of its picture only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as transform_points
+
+from edaphic.errors import RasterError
+
+EARTH_RADIUS_M = 6_371_008.8
+
+
+@dataclass(frozen=True)
+class MapImage:
+    """A map at the size it is drawn.
+
+    ``values`` is float32 (height, width), NaN where there is no value. ``extent`` is left, right, bottom, top in units of the
+    CRS. ``reduction`` says how many cells of the file, along one side, one drawn cell is the mean of. ``ground_m`` is the
+    length on the ground of one CRS unit along the middle row (NaN where it cannot be known), ``stretch`` the ground length
+    of a unit along y over that of a unit along x.
+    """
+
+    values: NDArray[np.float32]
+    extent: tuple[float, float, float, float]
+    geographic: bool
+    crs_text: str
+    unit: str
+    ground_m: float
+    stretch: float
+    reduction: float
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weight of each row in a mean over the area: the cosine of latitude on a geographic grid, else one. Shape (height,)."""
+        height = self.values.shape[0]
+        if not self.geographic:
+            return np.ones(height)
+        bottom, top = self.extent[2:]
+        latitude = top - (np.arange(height) + 0.5) * (top - bottom) / height
+        return np.cos(np.radians(latitude))
+
+    def mean(self) -> float:
+        """Mean over the area, NaN where the map is empty."""
+        known = np.isfinite(self.values)
+        weights = np.where(known, self.weights[:, None], 0.0)
+        total = float(weights.sum())
+        return float((np.where(known, self.values, 0.0) * weights).sum() / total) if total else math.nan
+
+
+@dataclass(frozen=True)
+class GridFacts:
+    """Size, cell and CRS of the maps' grid."""
+
+    width: int
+    height: int
+    resolution: tuple[float, float]
+    bounds: tuple[float, float, float, float]
+    crs_text: str
+    unit: str
+
+
+def read_grid(path: Path) -> GridFacts:
+    """Facts of a map's grid.
+
+    Raises
+    ------
+    RasterError
+        The file cannot be opened.
+    """
+    try:
+        with rasterio.open(path) as file:
+            return GridFacts(
+                file.width, file.height, (abs(file.res[0]), abs(file.res[1])), tuple(file.bounds), crs_text(file.crs), crs_unit(file.crs)
+            )
+    except RasterioError as error:
+        raise RasterError(f"{path}: cannot be read ({error}); expected a GeoTIFF") from None
+
+
+def read_image(path: Path, max_cells: int) -> MapImage:
+    """Read the first band, reduced by averaging to at most ``max_cells`` cells.
+
+    Raises
+    ------
+    RasterError
+        The file cannot be opened or is cut short.
+    """
+    try:
+        with rasterio.open(path) as file:
+            shape = drawn_shape(file.height, file.width, max_cells)
+            values = file.read(1, out_shape=shape, resampling=Resampling.average, masked=True)
+            bounds, crs, width = file.bounds, file.crs, file.width
+    except RasterioError as error:
+        raise RasterError(f"{path}: cannot be read ({error}); expected a GeoTIFF") from None
+    filled = values.astype(np.float32).filled(np.nan)
+    geographic = bool(crs and crs.is_geographic)
+    ground_m, stretch = _ground(crs, bounds)
+    extent = (bounds.left, bounds.right, bounds.bottom, bounds.top)
+    return MapImage(filled, extent, geographic, crs_text(crs), crs_unit(crs), ground_m, stretch, width / shape[1])
+
+
+def read_like(path: Path, like: Path, max_cells: int) -> NDArray[np.float32]:
+    """Read the first band on the grid of another raster, at the size :func:`read_image` would draw that one.
+
+    Returns
+    -------
+    ndarray of float32 (height, width), NaN where there is no value.
+
+    Raises
+    ------
+    RasterError
+        A file cannot be opened, or one of two different grids has no CRS.
+    """
+    try:
+        with rasterio.open(like) as target, rasterio.open(path) as file:
+            shape = drawn_shape(target.height, target.width, max_cells)
+            options: dict[str, Any] = {"out_shape": shape, "resampling": Resampling.average, "masked": True}
+            if (file.crs, file.transform, file.shape) == (target.crs, target.transform, target.shape):
+                values = file.read(1, **options)
+            else:
+                grid = {"crs": target.crs, "transform": target.transform, "width": target.width, "height": target.height}
+                with WarpedVRT(file, resampling=Resampling.bilinear, nodata=np.nan, dtype="float32", **grid) as view:
+                    values = view.read(1, **options)
+    except RasterioError as error:
+        raise RasterError(f"{path}: cannot be read on the grid of {like} ({error}); expected a GeoTIFF") from None
+    return np.asarray(values.astype(np.float32).filled(np.nan), dtype=np.float32)
+
+
+def drawn_shape(height: int, width: int, max_cells: int) -> tuple[int, int]:
+    """Rows and columns of the picture of a raster.
+
+    >>> drawn_shape(100, 200, 5000), drawn_shape(10, 20, 5000)
+    ((50, 100), (10, 20))
+    """
+    side = max(1.0, math.sqrt(height * width / max_cells))
+    return max(1, math.floor(height / side)), max(1, math.floor(width / side))
+
+
+def truth_paths(setting: Any, folder: Path, layers: tuple[tuple[float, float], ...]) -> dict[tuple[float, float], Path]:
+    """Rasters of the true values by layer, as ``account.truth`` of the recipe names them.
+
+    Parameters
+    ----------
+    setting : str, mapping of layer to path, or list of mappings with ``path`` and ``layer``
+        A layer is spelt "0-30". A text may hold ``{top}`` and ``{bottom}``, or name a folder with one file ending in
+        "_0-30cm.tif" for each layer, or name one file where there is one layer.
+    folder : Path
+        Where paths that are not absolute start.
+    layers : tuple of (top, bottom) in cm
+
+    Returns
+    -------
+    dict of layer to Path, only of files that are there.
+    """
+    named: dict[str, str] = {}
+    spelt = {layer: f"{layer[0]:g}-{layer[1]:g}" for layer in layers}
+    if isinstance(setting, str):
+        named = {text: _one_truth(setting, folder, text, single=len(layers) == 1) for text in spelt.values()}
+    elif isinstance(setting, Mapping) and isinstance(setting.get("path"), str):
+        return truth_paths([setting] if "layer" in setting else setting["path"], folder, layers)
+    elif isinstance(setting, Mapping):
+        named = {_plain_layer(key): str(path) for key, path in setting.items()}
+    elif isinstance(setting, list):
+        entries = [entry for entry in setting if isinstance(entry, Mapping)]
+        named = {_plain_layer(entry.get("layer", "")): str(entry.get("path", "")) for entry in entries}
+    found = {layer: folder / named[text] for layer, text in spelt.items() if named.get(text)}
+    return {layer: path for layer, path in found.items() if path.is_file()}
+
+
+def _one_truth(text: str, folder: Path, layer: str, *, single: bool) -> str:
+    top, _, bottom = layer.partition("-")
+    if "{top}" in text or "{bottom}" in text:
+        return text.replace("{top}", top).replace("{bottom}", bottom)
+    if (folder / text).is_dir():
+        matches = sorted((folder / text).glob(f"*_{layer}cm.tif"))
+        return str(matches[0].absolute()) if len(matches) == 1 else ""
+    return text if single else ""
+
+
+def _plain_layer(layer: object) -> str:
+    if isinstance(layer, (list, tuple)):
+        return "-".join(f"{float(edge):g}" for edge in layer)
+    return str(layer).replace("cm", "").replace(" ", "").replace("–", "-")
+
+
+def crs_text(crs: CRS | None) -> str:
+    """Short name of a CRS: its code, else the name in its definition."""
+    if not crs:
+        return "no CRS"
+    code = crs.to_epsg()
+    if code:
+        return f"EPSG:{code}"
+    quoted = crs.to_wkt().split('"')
+    return quoted[1] if len(quoted) > 1 else crs.to_string()
+
+
+def crs_unit(crs: CRS | None) -> str:
+    """Unit of a CRS's coordinates ("degree", "metre" ...)."""
+    if not crs:
+        return "unit"
+    return str(crs.units_factor[0])
+
+
+def _ground(crs: CRS | None, bounds: Any) -> tuple[float, float]:
+    """Ground length (m) of one unit along x in the map's middle, and that along y over it; NaN and 1 where unknown."""
+    if not crs or not (crs.is_geographic or crs.is_projected):
+        return math.nan, 1.0
+    x, y = 0.5 * (bounds.left + bounds.right), 0.5 * (bounds.bottom + bounds.top)
+    dx, dy = 0.01 * (bounds.right - bounds.left), 0.01 * (bounds.top - bounds.bottom)
+    lon, lat = transform_points(crs, CRS.from_epsg(4326), [x - dx, x + dx, x, x], [y, y, y - dy, y + dy])
+    along_x = _distance_m(lon[0], lat[0], lon[1], lat[1]) / (2.0 * dx)
+    along_y = _distance_m(lon[2], lat[2], lon[3], lat[3]) / (2.0 * dy)
+    if not (math.isfinite(along_x) and math.isfinite(along_y)) or along_x <= 0.0:
+        return math.nan, 1.0
+    return along_x, (min(along_y / along_x, 5.0) if crs.is_geographic else 1.0)
+
+
+def _distance_m(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float:
+    """Great-circle distance on the mean sphere (haversine formula)."""
+    if not all(math.isfinite(angle) for angle in (lon_a, lat_a, lon_b, lat_b)):
+        return math.nan
+    lat_1, lat_2 = math.radians(lat_a), math.radians(lat_b)
+    half = math.sin(0.5 * (lat_2 - lat_1)) ** 2
+    half += math.cos(lat_1) * math.cos(lat_2) * math.sin(0.5 * math.radians(lon_b - lon_a)) ** 2
+    return 2.0 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(half)))
