@@ -6,6 +6,8 @@ Nothing is pickled. A model file from a stranger can be wrong, but it cannot run
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -89,7 +91,7 @@ def load(folder: Path) -> SoilModel:
             seed=document["seed"],
             facts=document["facts"],
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
         raise ModelError(f"{folder}: not a readable model ({fault}); expected model.json and forest.npz") from fault
     for forest in model.forests:
         _check(forest, folder, len(model.encoder.features))
