@@ -21,6 +21,8 @@ def _shared() -> Path | None:
 def shared() -> Path:
     """Path of the folder that holds ``data`` and ``oracles``; the test is skipped where it is missing."""
     folder = _shared()
+    if folder is None and os.environ.get("EDAPHIC_REQUIRE_SHARED"):
+        pytest.fail("the folder '../shared' (or EDAPHIC_SHARED) with data and oracles is missing, and may not be here")
     if folder is None:
         pytest.skip("no shared data: the folder '../shared' (or EDAPHIC_SHARED) with data and oracles is missing")
     return folder

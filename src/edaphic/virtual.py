@@ -1,15 +1,16 @@
 """A virtual landscape whose true soil organic carbon is known at every place and depth.
 
-Maps of real soil are never checked against the truth: nobody knows it. Here covariates and carbon are made up together, people
-sample where they can get to, their tables get gaps and typing faults, and all is written as the raw files that a user would
-have. A run of the usual recipe can then be held against ``truth/``.
+Maps of real soil are never checked against the truth: nobody knows it. Here covariates and carbon are made up together,
+people sample where they can get to, their tables get gaps and typing faults, and all is written as the raw files that a
+user would have. A run of the usual recipe can then be held against ``truth/``.
 
-What is true: the carbon density (kg/m3) of a cell at depth z (cm) is ``surface * exp(-z / scale) + base``, so that the stock
-between any two depths is a closed form, at all depths (rock is not modelled: a profile ends where its digger stopped). The three
-parameters follow covariates through curves and classes, times spatially correlated fields that no covariate shows. A profile has
-the density of its cell times a factor of its own, lognormal with mean one: the truth of a cell is the mean of all profiles that
-could be dug in it. At a profile, content times bulk density times share of fine earth is that density exactly, at each depth,
-and the means of a horizon multiply to its mean density; to these the laboratory adds errors of mean zero.
+What is true: the carbon density (kg/m3) of a cell at depth z (cm) is ``surface * exp(-z / scale) + base``, so that the
+stock between any two depths is a closed form, at all depths (rock is not modelled: a profile ends where its digger
+stopped). The three parameters follow covariates through curves and classes, times spatially correlated fields that no
+covariate shows. A profile has the density of its cell times a factor of its own, lognormal with mean one: the truth of
+a cell is the mean of all profiles that could be dug in it. At a profile, content times bulk density times share of fine
+earth is that density exactly, at each depth, and the means of a horizon multiply to its mean density; to these the
+laboratory adds errors of mean zero.
 
 The place lies in the open Adriatic, so that nobody takes it for a real one.
 """
@@ -44,22 +45,31 @@ CRS = "EPSG:32633"
 LAND_COVER = MappingProxyType({1: "cropland", 2: "grassland", 3: "forest", 4: "wetland", 5: "water"})
 PARENT_MATERIAL = MappingProxyType({1: "alluvium", 2: "limestone", 3: "sandstone", 4: "granite"})
 DISTRICTS = ("Ashmere", "Brackwater", "Corvale", "Dunhollow", "Elmstead", "Fernmoor")
-NUGGET = 0.16
+NUGGET = 0.18
 """Standard deviation of the logarithm of a profile's own factor."""
 
-FAULTS = MappingProxyType(
-    {"gap": 0.03, "overlap": 0.02, "reversed": 0.006, "repeated": 0.004, "no depth": 0.004, "no carbon": 0.006, "slip": 0.003}
+FAULTS: Mapping[str, float] = MappingProxyType(
+    {
+        "gap": 0.03,  # a horizon that nobody took
+        "overlap": 0.02,  # a top some cm above the bottom of the horizon over it
+        "reversed": 0.006,  # top and bottom exchanged
+        "repeated": 0.004,  # a row typed twice
+        "no depth": 0.004,
+        "no carbon": 0.006,
+        "slip": 0.003,  # of the decimal point in bulk density
+    }
 )
-"""Share of horizons that :func:`sample` spoils in each way, at least one each; a slip is a decimal point in bulk density."""
+"""Share of horizons that :func:`sample` spoils in each way, at least one each."""
 
 
 @dataclass(frozen=True)
 class Landscape:
     """Covariates and true carbon on one north-up grid; arrays (h, w) are read-only.
 
-    ``covariates`` hold the grid's own values; ``terrain`` has elevation (m), slope (degrees) and wetness at half the cell size
-    (2h, 2w). ``density`` is surface (kg/m3), base (kg/m3), scale (cm), NaN on water; ``fragments`` the share of stones at the
-    surface; ``access`` the chance that people sample a cell (0 on water); ``district`` an index into ``DISTRICTS``.
+    ``covariates`` hold the grid's own values; ``terrain`` has elevation (m), slope (degrees) and wetness at half the
+    cell size (2h, 2w). ``density`` is surface (kg/m3), base (kg/m3) and scale (cm), NaN on water; ``fragments`` the
+    share of stones at the surface; ``access`` the chance that people sample a cell (0 on water); ``district`` an index
+    into ``DISTRICTS``.
     """
 
     seed: int
@@ -75,7 +85,8 @@ class Landscape:
     def true_density_kg_m3(self, depth_cm: float) -> Array:
         """Carbon density of each cell at one depth, (h, w)."""
         surface, base, scale = self.density
-        return surface * np.exp(-depth_cm / scale) + base
+        density: Array = surface * np.exp(-depth_cm / scale) + base
+        return density
 
     def true_stock_kg_m2(self, top_cm: float, bottom_cm: float) -> Array:
         """Carbon between two depths, (h, w), NaN on water: the exact integral of the density.
@@ -87,12 +98,16 @@ class Landscape:
         """
         surface, base, scale = self.density
         fall = np.exp(-top_cm / scale) - np.exp(-bottom_cm / scale)
-        return (surface * scale * fall + base * (bottom_cm - top_cm)) / CM_PER_M
+        stock: Array = (surface * scale * fall + base * (bottom_cm - top_cm)) / CM_PER_M
+        return stock
 
 
 @dataclass(frozen=True)
 class Pedons:
-    """Points in the ground: parameters (n, 1) of their curves. Methods take depths in cm, (n, m) or (m,), and give (n, m)."""
+    """Points in the ground: parameters (n, 1) of their curves over depth.
+
+    The methods take depths in cm, (n, m) or (m,), and give (n, m).
+    """
 
     surface_kg_m3: Array
     base_kg_m3: Array
@@ -102,14 +117,18 @@ class Pedons:
 
     def density_kg_m3(self, depth_cm: Array) -> Array:
         """Carbon in a volume of whole soil."""
-        return self.surface_kg_m3 * np.exp(-depth_cm / self.scale_cm) + self.base_kg_m3
+        density: Array = self.surface_kg_m3 * np.exp(-depth_cm / self.scale_cm) + self.base_kg_m3
+        return density
 
     def fine_earth(self, depth_cm: Array) -> Array:
         """Share of the volume (0 to 1) that is not stones; falls with depth."""
         return 1.0 - self.fragments * (1.8 - 0.8 * np.exp(-depth_cm / 60.0))
 
     def soc_g_kg(self, depth_cm: Array) -> Array:
-        """Content: with u = sqrt(content / 60), content * bulk density * fine earth = density is 60 packing u^2 = d (1 + u)."""
+        """Content of fine earth: solves content * bulk density * fine earth = density.
+
+        With u = sqrt(content / 60) and d = density / fine earth, that is ``60 * packing * u^2 = d * (1 + u)``.
+        """
         d = self.density_kg_m3(depth_cm) / self.fine_earth(depth_cm)
         a = 60.0 * self.packing
         return 60.0 * ((d + np.sqrt(d * d + 4.0 * a * d)) / (2.0 * a)) ** 2
@@ -142,7 +161,8 @@ def landscape(seed: int, *, shape: tuple[int, int] = (120, 150), resolution_m: f
     ['elevation', 'slope', 'wetness', 'temperature', 'precipitation']
     """
     if min(shape) < 8 or not resolution_m > 0:
-        raise GridError(f"virtual landscape: shape {shape}, cells of {resolution_m} m; expected 8 x 8 cells or more, above 0 m")
+        found = f"shape {shape}, cells of {resolution_m} m"
+        raise GridError(f"virtual landscape: {found}; expected 8 x 8 cells or more, above 0 m")
     rng = np.random.default_rng([seed, 1])
     terrain = _terrain(rng, (2 * shape[0], 2 * shape[1]), resolution_m / 2.0)
     cov = _covariates(rng, terrain, resolution_m)
@@ -169,13 +189,13 @@ def _terrain(rng: np.random.Generator, shape: tuple[int, int], cell_m: float) ->
     elevation = np.maximum(elevation, np.quantile(elevation, 0.04))
     gradient = np.gradient(ndimage.gaussian_filter(elevation, 100.0 / cell_m), cell_m)
     slope = np.degrees(np.arctan(np.hypot(gradient[0], gradient[1])))
-    above = sum(((elevation - ndimage.gaussian_filter(elevation, w / cell_m)) / w for w in (400.0, 1200.0)), np.zeros(shape))
-    wetness = 8.5 - 30.0 * above - 1.2 * np.log(np.tan(np.radians(slope)) + 0.02)
+    above = [(elevation - ndimage.gaussian_filter(elevation, wide / cell_m)) / wide for wide in (400.0, 1200.0)]
+    wetness = 8.5 - 30.0 * (above[0] + above[1]) - 1.2 * np.log(np.tan(np.radians(slope)) + 0.02)
     return {"elevation": elevation, "slope": slope, "wetness": np.clip(wetness, 2.0, 20.0)}
 
 
 def _covariates(rng: np.random.Generator, terrain: Mapping[str, Array], cell_m: float) -> dict[str, Array]:
-    """Terrain on the grid, climate, ground and vegetation; last a layer of pure noise and a near copy of the elevation."""
+    """Terrain on the grid, climate, ground, vegetation; last a layer of pure noise and a near copy of the elevation."""
     cov = {name: _halve(values) for name, values in terrain.items()}
     elevation, slope, wetness = cov["elevation"], cov["slope"], cov["wetness"]
 
@@ -184,12 +204,12 @@ def _covariates(rng: np.random.Generator, terrain: Mapping[str, Array], cell_m: 
 
     # Air cools by 6.2 K/km, apart from cold pools; westerly winds drop their rain where they have to climb.
     smooth = ndimage.gaussian_filter(elevation, 1500.0 / cell_m)
-    cov["temperature"] = 13.5 - 0.0062 * elevation + 0.8 * field(6000.0)
+    cov["temperature"] = 13.5 - 0.0062 * elevation + 1.2 * field(6000.0)
     lift = np.clip(np.gradient(smooth, cell_m, axis=1), -0.1, 0.1)
     cov["precipitation"] = 580.0 + 0.4 * smooth + 2000.0 * lift + 70.0 * field(8000.0)
 
     rocks = field(9000.0, 1.8)
-    parent = np.digitize(rocks, (-0.4, 0.5)) + 2.0
+    parent: Array = np.select([rocks < -0.4, rocks < 0.5], [2.0, 3.0], 4.0)
     parent[(slope < 4.0) & (elevation < 300.0)] = 1.0
     clay = 24.0 + _by_class(parent, 4.0, 8.0, -9.0, -3.0) + 0.7 * (wetness - 11.0) + 4.0 * field(2500.0)
 
@@ -200,14 +220,15 @@ def _covariates(rng: np.random.Generator, terrain: Mapping[str, Array], cell_m: 
     cover[_halve((terrain["elevation"] <= terrain["elevation"].min()) * 1.0) >= 0.5] = 5.0
     ndvi = _by_class(cover, 0.48, 0.55, 0.74, 0.62, -0.05) + 0.1 * np.tanh((cov["precipitation"] - 800.0) / 250.0)
     ndvi += 0.04 * field(1500.0) + 0.02 * rng.standard_normal(ndvi.shape)
-    cov |= {"ndvi": np.clip(ndvi, -0.2, 0.92), "clay": np.clip(clay, 3.0, 65.0), "land_cover": cover, "parent_material": parent}
+    cov |= {"ndvi": np.clip(ndvi, -0.2, 0.92), "clay": np.clip(clay, 3.0, 65.0)}
+    cov |= {"land_cover": cover, "parent_material": parent}
     cov["noise"] = rng.standard_normal(ndvi.shape)
     cov["elevation_radar"] = elevation + 6.0 * rng.standard_normal(ndvi.shape)
     return cov
 
 
 def _carbon(rng: np.random.Generator, cov: Mapping[str, Array], cell_m: float) -> tuple[Array, Array, Array, Array]:
-    """Surface and base density (kg/m3), scale (cm) and share of stones; each ``hidden`` field is what no covariate shows."""
+    """Surface and base density (kg/m3), scale (cm), share of stones; a ``hidden`` field is what no covariate shows."""
 
     def hidden(length_m: float) -> Array:
         return _field(rng, cov["slope"].shape, cell_m, length_m, 1.5)
@@ -215,18 +236,18 @@ def _carbon(rng: np.random.Generator, cov: Mapping[str, Array], cell_m: float) -
     cold = np.tanh((9.5 - cov["temperature"]) / 3.0)
     wet = expit((cov["wetness"] - 13.0) / 1.2)
     cover, parent, clay = cov["land_cover"], cov["parent_material"], cov["clay"]
-    surface = 3.2 + 0.22 * cold + 0.2 * np.tanh((cov["precipitation"] - 850.0) / 200.0) + 0.25 * wet
-    surface += _by_class(cover, -0.4, 0.0, 0.12, 0.35, 0.0) + _by_class(parent, 0.0, 0.15, -0.15, 0.0)
-    surface += 0.015 * (clay - 25.0) * expit(2.0 * cold) + 0.4 * (cov["ndvi"] - 0.6) + 0.16 * hidden(2000.0)
+    surface = 3.2 + 0.22 * cold + 0.2 * np.tanh((cov["precipitation"] - 850.0) / 200.0) + 0.2 * wet
+    surface += _by_class(cover, -0.4, 0.0, 0.1, 0.3, 0.0) + _by_class(parent, 0.0, 0.15, -0.15, 0.0)
+    surface += 0.015 * (clay - 25.0) * expit(2.0 * cold) + 0.4 * (cov["ndvi"] - 0.6) + 0.23 * hidden(2000.0)
     scale = np.log(_by_class(cover, 28.0, 24.0, 19.0, 32.0, 1.0)) + 0.1 * wet + 0.08 * hidden(2500.0)
     base = 0.7 + 0.02 * (clay - 25.0) + 0.4 * wet + 0.15 * hidden(4000.0)
     stones = 0.02 + 0.24 * expit((cov["slope"] - 12.0) / 4.0) * _by_class(parent, 0.3, 1.2, 0.8, 1.0)
-    surface, base, scale, stones = (np.where(cover == 5, np.nan, v) for v in (np.exp(surface), np.exp(base), np.exp(scale), stones))
-    return surface, base, scale, stones
+    dry = np.where(cover == 5, np.nan, 1.0)
+    return dry * np.exp(surface), dry * np.exp(base), dry * np.exp(scale), dry * stones
 
 
 def _people(rng: np.random.Generator, cov: Mapping[str, Array], cell_m: float) -> tuple[Array, Array]:
-    """Chance of being sampled (near towns, along the roads that join them, downhill; a little elsewhere), and nearest town."""
+    """Chance of being sampled (towns, roads between them, lowlands; little elsewhere), and the nearest town's index."""
     land = cov["land_cover"] != 5
     homely = land * np.exp(-cov["elevation"] / 300.0 - cov["slope"] / 4.0)
     place = np.indices(land.shape) * cell_m / 1000.0
@@ -243,8 +264,10 @@ def _people(rng: np.random.Generator, cov: Mapping[str, Array], cell_m: float) -
             along = np.clip(np.tensordot(step, place - town[:, None, None], 1) / (step @ step + 1e-9), 0.0, 1.0)
             road = np.minimum(road, np.hypot(*(place - town[:, None, None] - along * step[:, None, None])))
         towns = np.vstack([towns, town])
-    access = np.exp(-away.min(axis=0) / 2.0) + 0.4 * np.exp(-road / 0.6)
-    access = land * (access * (0.3 + np.exp(-cov["elevation"] / 400.0)) + 0.03)
+    access = np.exp(-away.min(axis=0) / 1.6) + 0.3 * np.exp(-road / 0.5)
+    access = access * (0.3 + np.exp(-cov["elevation"] / 400.0)) + 0.025
+    # A campaign digs many pits where it has come to: clumps everywhere.
+    access *= land * np.exp(1.5 * _field(rng, land.shape, cell_m, 600.0, 1.8))
     return access / access.sum(), np.argmin(away, axis=0).astype(np.float64)
 
 
@@ -258,13 +281,16 @@ def dig(land: Landscape, row: Index, col: Index, rng: np.random.Generator) -> Pe
     True
     """
     own, loose, stony = rng.standard_normal((3, len(row), 1))
-    surface, base, scale, stones, clay = (a[row, col][:, None] for a in (*land.density, land.fragments, land.covariates["clay"]))
+    cells = (*land.density, land.fragments, land.covariates["clay"])
+    surface, base, scale, stones, clay = (values[row, col][:, None] for values in cells)
     factor = np.exp(NUGGET * own - NUGGET**2 / 2.0)
     packing = (1.9 - 0.004 * (clay - 25.0)) * np.exp(0.07 * loose)
-    return Pedons(surface * factor, base * factor, scale, packing, np.minimum(stones * np.exp(0.6 * stony), 0.4))
+    return Pedons(surface * factor, base * factor, scale, packing, np.minimum(stones * np.exp(0.5 * stony), 0.35))
 
 
-def sample(land: Landscape, seed: int, *, profiles: int = 400, clustered: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+def sample(
+    land: Landscape, seed: int, *, profiles: int = 400, clustered: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sample as people do, and type it up as people do.
 
     Parameters
@@ -281,8 +307,8 @@ def sample(land: Landscape, seed: int, *, profiles: int = 400, clustered: bool =
     sites : DataFrame
         PROFILE, LON, LAT (WGS 84), YEAR.
     horizons : DataFrame
-        PROFILE, HORIZON, UPPER, LOWER (cm), OC_PCT (% of fine earth), BD (g/cm3 of fine earth), STONES (volume %), CLAY (%).
-        Two thirds have no bulk density and a fifth no stones; ``FAULTS`` says what else is wrong.
+        PROFILE, HORIZON, UPPER, LOWER (cm), OC_PCT (% of fine earth), BD (g/cm3 of fine earth), STONES (volume %),
+        CLAY (%). Two thirds have no bulk density and a fifth no stones; ``FAULTS`` says what else is wrong.
 
     Raises
     ------
@@ -295,11 +321,13 @@ def sample(land: Landscape, seed: int, *, profiles: int = 400, clustered: bool =
     >>> len(sites), list(horizons)
     (20, ['PROFILE', 'HORIZON', 'UPPER', 'LOWER', 'OC_PCT', 'BD', 'STONES', 'CLAY'])
     """
-    if not 10 <= profiles <= np.count_nonzero(land.access):
-        raise TableError(f"virtual sample: {profiles} profiles; expected 10 to {np.count_nonzero(land.access)} (cells with soil)")
+    cells = np.count_nonzero(land.access)
+    if not 10 <= profiles <= cells:
+        raise TableError(f"virtual sample: {profiles} profiles; expected 10 to {cells} (cells with soil)")
     rng = np.random.default_rng([seed, 2])
     row, col = _places(land, rng, profiles, clustered)
-    lon, lat = project(land.crs, "EPSG:4326", *(land.transform * (col + rng.random(profiles), row + rng.random(profiles))))
+    x, y = land.transform * (col + rng.random(profiles), row + rng.random(profiles))
+    lon, lat = project(land.crs, "EPSG:4326", x, y)
     names = np.array([f"P{k:04d}" for k in range(1, profiles + 1)])
     year = rng.integers(1996, 2020, profiles)
     sites = pd.DataFrame({"PROFILE": names, "LON": np.round(lon, 5), "LAT": np.round(lat, 5), "YEAR": year})
@@ -321,10 +349,10 @@ def sample(land: Landscape, seed: int, *, profiles: int = 400, clustered: bool =
 def _places(land: Landscape, rng: np.random.Generator, profiles: int, clustered: bool) -> tuple[Index, Index]:
     """Cells to dig in, without repetition."""
     chance = (land.access if clustered else (land.access > 0) * 1.0).ravel().copy()
-    chosen = np.empty(0, dtype=np.intp)
+    chosen: Index = np.empty(0, dtype=np.intp)
     for code in (1, 2, 3, 4) if clustered else ():
         here = np.where(land.covariates["land_cover"].ravel() == code, chance, 0.0)
-        few = min(profiles // 40, np.count_nonzero(here))
+        few = min(profiles // 40, int(np.count_nonzero(here)))
         if few:
             chosen = np.append(chosen, rng.choice(here.size, few, replace=False, p=here / here.sum()))
     chance[chosen] = 0.0
@@ -341,7 +369,7 @@ def _horizon_depths(rng: np.random.Generator, slope: Array) -> tuple[Index, Arra
     thickness = np.array([18.0, 22.0, 28.0, 32.0, 36.0, 40.0, 40.0, 40.0]) * rng.uniform(0.6, 1.5, (n, 8))
     lower = np.minimum(np.cumsum(np.round(thickness), axis=1), end[:, None])
     # What is left of the last horizon joins the one above where it would be a sliver.
-    lower[(end[:, None] - lower < 8.0)] = 0.0
+    lower[end[:, None] - lower < 8.0] = 0.0
     lower[:, -1] = end
     lower = np.maximum.accumulate(lower, axis=1)
     upper = np.column_stack([np.zeros(n), lower[:, :-1]])
@@ -362,14 +390,14 @@ def _laboratory(rng: np.random.Generator, pedons: Pedons, upper: Array, lower: A
 
 
 def _spoil(rng: np.random.Generator, table: pd.DataFrame) -> pd.DataFrame:
-    """Gaps, overlaps and typing faults, each in horizons of their own."""
+    """Gaps, overlaps and typing faults, in every other row at most: those before and after a spoilt one stay sound."""
     later = table["HORIZON"].to_numpy() > 1
     inside = later & np.append(later[1:], False)
     fits = {"gap": inside, "overlap": later, "slip": table["BD"].notna().to_numpy()}
-    free = np.ones(len(table), dtype=bool)
+    free = np.arange(len(table)) % 2 == 0
     rows: dict[str, Index] = {}
     for fault, share in FAULTS.items():
-        able = np.flatnonzero(free & fits.get(fault, free))
+        able = np.flatnonzero(free & fits.get(fault, True))
         rows[fault] = rng.choice(able, min(len(able), max(1, round(share * len(table)))), replace=False)
         free[rows[fault]] = False
     table.loc[rows["overlap"], "UPPER"] -= rng.integers(2, 6, len(rows["overlap"]))
@@ -377,8 +405,8 @@ def _spoil(rng: np.random.Generator, table: pd.DataFrame) -> pd.DataFrame:
     table.loc[rows["no depth"], "LOWER"] = np.nan
     table.loc[rows["no carbon"], "OC_PCT"] = np.nan
     table.loc[rows["slip"], "BD"] *= 10.0
-    spoilt = pd.concat([table.drop(index=rows["gap"]), table.loc[rows["repeated"]]])
-    return spoilt.sort_index(kind="stable").reset_index(drop=True)
+    rows_left = np.setdiff1d(np.arange(len(table)), rows["gap"])
+    return table.loc[np.sort(np.append(rows_left, rows["repeated"]))].reset_index(drop=True)
 
 
 def write(
@@ -415,8 +443,8 @@ def write(
         ("precipitation", "uint16", 65535, "mm", 1, 0),
         ("ndvi", "int16", -32768, "1", 0.0004, -0.08),
         ("clay", "float32", np.nan, "%", 1, 0),
-        ("land_cover", "uint8", 0, "class", 1, 0),
-        ("parent_material", "uint8", 255, "class", 1, 0),
+        ("land_cover", "uint8", 0, "", 1, 0),
+        ("parent_material", "uint8", 255, "", 1, 0),
         ("elevation_radar", "float32", np.nan, "m", 1, 0),
         ("noise", "float32", np.nan, "1", 1, 0),
     ):
@@ -435,11 +463,19 @@ def write(
 
 
 def _write_raster(
-    path: Path, stored: NDArray, crs: str, transform: Affine, nodata: float, unit: str, factor: float = 1, offset: float = 0
+    path: Path,
+    stored: NDArray[np.generic],
+    crs: str,
+    transform: Affine,
+    nodata: float,
+    unit: str,
+    factor: float = 1.0,
+    offset: float = 0.0,
 ) -> None:
     """One GeoTIFF; a value is the stored number times factor plus offset."""
-    size = {"height": stored.shape[0], "width": stored.shape[1], "count": 1, "dtype": stored.dtype.name}
-    with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=transform, nodata=nodata, compress="deflate", **size) as out:
+    profile = {"driver": "GTiff", "count": 1, "dtype": stored.dtype.name, "crs": crs, "transform": transform}
+    height, width = stored.shape
+    with rasterio.open(path, "w", height=height, width=width, nodata=nodata, compress="deflate", **profile) as out:
         out.write(stored, 1)
         out.set_band_description(1, path.stem)
         out.units, out.scales, out.offsets = (unit,), (factor,), (offset,)
@@ -449,16 +485,18 @@ def _to_degrees(land: Landscape, values: Array) -> tuple[Array, Affine]:
     """A field as climate maps show it: means over 30 arc-seconds, on a geographic grid that reaches over the edges."""
     pad = int(np.ceil(4000.0 / land.transform.a))
     padded, origin = np.pad(values, pad, mode="edge"), land.transform * Affine.translation(-pad, -pad)
-    bounds = array_bounds(*padded.shape, origin)
-    transform, width, height = calculate_default_transform(land.crs, "EPSG:4326", *padded.shape[::-1], *bounds, resolution=1 / 120)
-    degrees = np.full((height, width), np.nan)
+    height, width = padded.shape
+    bounds = array_bounds(height, width, origin)
     crs = {"src_crs": land.crs, "dst_crs": "EPSG:4326"}
-    reproject(padded, degrees, src_transform=origin, dst_transform=transform, resampling=Resampling.average, dst_nodata=np.nan, **crs)
+    transform, width, height = calculate_default_transform(*crs.values(), width, height, *bounds, resolution=1 / 120)
+    degrees = np.full((height, width), np.nan)
+    way = {"src_transform": origin, "dst_transform": transform, "resampling": Resampling.average}
+    reproject(padded, degrees, dst_nodata=np.nan, **crs, **way)
     return degrees, transform
 
 
 def _write_districts(land: Landscape, path: Path) -> None:
-    """Polygons along cell edges; the time stamp that GeoPackages carry is fixed, so that the bytes depend on the seed alone."""
+    """Polygons along cell edges; the file's time stamp is fixed, so that its bytes depend on the seed alone."""
     found = shapes(land.district.astype(np.uint8), transform=land.transform)
     features = [{"geometry": shape, "properties": {"district": DISTRICTS[int(k)]}} for shape, k in found]
     frame = geopandas.GeoDataFrame.from_features(features, crs=land.crs).dissolve("district").reset_index()
@@ -478,9 +516,10 @@ def _field(rng: np.random.Generator, shape: tuple[int, ...], cell_m: float, leng
     """
     wide = (2 * shape[0], 2 * shape[1])
     f = np.hypot(np.fft.fftfreq(wide[0], cell_m)[:, None], np.fft.rfftfreq(wide[1], cell_m))
-    spectrum = np.fft.rfft2(rng.standard_normal(wide)) * (1.0 + (2.0 * np.pi * f * length_m) ** 2) ** (-roughness / 2.0)
-    values: Array = np.fft.irfft2(spectrum, s=wide)[: shape[0], : shape[1]]
-    return (values - values.mean()) / values.std()
+    amplitude = (1.0 + (2.0 * np.pi * f * length_m) ** 2) ** (-roughness / 2.0)
+    values = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(wide)) * amplitude, s=wide)[: shape[0], : shape[1]]
+    field: Array = (values - values.mean()) / values.std()
+    return field
 
 
 def _by_class(codes: Array, *values: float) -> Array:
@@ -490,4 +529,5 @@ def _by_class(codes: Array, *values: float) -> Array:
 
 def _halve(fine: Array) -> Array:
     """Means of 2 x 2 cells."""
-    return fine.reshape(fine.shape[0] // 2, 2, fine.shape[1] // 2, 2).mean(axis=(1, 3))
+    mean: Array = fine.reshape(fine.shape[0] // 2, 2, fine.shape[1] // 2, 2).mean(axis=(1, 3))
+    return mean

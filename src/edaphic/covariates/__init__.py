@@ -1,0 +1,34 @@
+"""Rasters in, one aligned stack out: the grid, its layers, their values at places and by window."""
+
+from edaphic.covariates.area import cell_area_m2
+from edaphic.covariates.facts import LayerFacts, Source, expand, facts
+from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_from_region, grid_like
+from edaphic.covariates.handles import close_rasters
+from edaphic.covariates.polygons import rasterise, region_mask
+from edaphic.covariates.sources import Layer, check_sources, open_layer
+from edaphic.covariates.stack import Stack, build, describe
+from edaphic.covariates.window import Window, window_box, windows
+
+__all__ = [
+    "Layer",
+    "LayerFacts",
+    "Source",
+    "Stack",
+    "Window",
+    "build",
+    "cell_area_m2",
+    "cells_of",
+    "check_sources",
+    "close_rasters",
+    "describe",
+    "expand",
+    "facts",
+    "grid_from_bounds",
+    "grid_from_region",
+    "grid_like",
+    "open_layer",
+    "rasterise",
+    "region_mask",
+    "window_box",
+    "windows",
+]

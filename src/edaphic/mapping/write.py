@@ -1,7 +1,7 @@
 """Windows in, finished map out: a cloud-optimised GeoTIFF with unit, nodata, provenance and statistics.
 
-While a map is made its windows go into a plain tiled GeoTIFF (:class:`BandWriter`). :func:`finish_cog` turns that into the
-file that people get, compares the two, and moves it to its name. :func:`publish` adds style and STAC item.
+While a map is made its windows go into a plain tiled GeoTIFF (:class:`BandWriter`). :func:`finish_cog` turns that into
+the file that people get, compares the two, and moves it to its name. :func:`publish` adds style and STAC item.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError  # what GDAL's copy raises; rasterio wraps it elsewhere
+from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window as Pixels
 
 from edaphic.covariates.grid import Window
 from edaphic.errors import GridError, RasterError
-from edaphic.mapping.describe import MapInfo, write_catalog, write_stac_item, write_style
+from edaphic.mapping.info import MapInfo
+from edaphic.mapping.stac import write_catalog, write_stac_item
+from edaphic.mapping.style import write_style
 
 __all__ = [
     "BandWriter",
@@ -33,6 +38,7 @@ __all__ = [
     "create",
     "finish_cog",
     "publish",
+    "same_grid",
     "statistics",
     "write_catalog",
     "write_stac_item",
@@ -111,11 +117,21 @@ def create(path: Path, grid: GeoBox) -> None:
         raise RasterError(f"{path}: cannot be written ({error})") from error
 
 
+def same_grid(dataset: DatasetReader, grid: GeoBox) -> bool:
+    """Whether an open raster has the cells and the CRS of a grid."""
+    if grid.crs is None or dataset.crs is None or dataset.shape != (grid.height, grid.width):
+        return False
+    # a millionth of a cell: room for the rounding of a file format, none for a shifted map
+    precision = 1e-6 * max(abs(grid.affine.a), abs(grid.affine.e))
+    same_cells = dataset.transform.almost_equals(grid.affine, precision=precision)
+    return bool(same_cells and dataset.crs == CRS.from_wkt(grid.crs.to_wkt()))
+
+
 class BandWriter:
     """Writes the windows of one map into its working file, in any order.
 
-    A file that is there already is taken up again if it has the same grid: an interrupted run goes on. What was written is
-    safe on disk once the writer is closed. Several threads may write; one at a time gets through.
+    A file that is there already is taken up again if it has the same grid: an interrupted run goes on. What was written
+    is safe on disk once the writer is closed. Several threads may write; one at a time gets through.
 
     Parameters
     ----------
@@ -151,7 +167,7 @@ class BandWriter:
             self._dataset: Any = rasterio.open(path, "r+")
         except RasterioError as error:
             raise RasterError(f"{path}: cannot be opened for writing ({error})") from error
-        if self._dataset.shape != tuple(grid.shape) or not self._dataset.transform.almost_equals(grid.affine):
+        if not same_grid(self._dataset, grid):
             self._dataset.close()
             raise RasterError(f"{path}: has another grid than this run; expected {grid.height} x {grid.width} cells")
 
@@ -223,10 +239,10 @@ def statistics(path: Path) -> Statistics:
 def finish_cog(tmp: Path, final: Path, info: MapInfo) -> Statistics:
     """Turn a working file into the finished map.
 
-    GDAL's COG driver writes it: DEFLATE with the floating-point predictor, tiles of 512, overviews by averaging the cells
-    that have a value. Unit, description, statistics and provenance go into the file. The result is written under a temporary
-    name, read back and compared with the working file, and only then moved to its name; then the working file goes. The
-    bytes depend on values, grid and `info` alone.
+    GDAL's COG driver writes it: DEFLATE with the floating-point predictor, tiles of 512, overviews by averaging the
+    cells that have a value. Unit, description, statistics and provenance go into the file. The result is written under
+    a temporary name, read back and compared with the working file, and only then moved to its name; then the working
+    file goes. The bytes depend on values, grid and `info` alone.
 
     Parameters
     ----------
@@ -243,8 +259,8 @@ def finish_cog(tmp: Path, final: Path, info: MapInfo) -> Statistics:
     Raises
     ------
     RasterError
-        The working file is missing, or the finished one cannot be written or does not hold the same values. The working file
-        is then left as it is.
+        The working file is missing, or the finished one cannot be written or does not hold the same values. The working
+        file is then left as it is.
     """
     found = statistics(tmp)
     part = final.with_name(final.name + ".part")
@@ -261,7 +277,8 @@ def finish_cog(tmp: Path, final: Path, info: MapInfo) -> Statistics:
 
     try:
         _guarded(convert, final)
-        if statistics(part) != found:
+        written = statistics(part)
+        if (written.count, written.tags()) != (found.count, found.tags()):
             raise RasterError(f"{final}: what was written differs from what was computed; is the disk full or failing?")
         os.replace(part, final)
     finally:
@@ -273,7 +290,7 @@ def finish_cog(tmp: Path, final: Path, info: MapInfo) -> Statistics:
 def _guarded(work: Callable[[], None], final: Path) -> None:
     try:
         work()
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         raise RasterError(f"{final}: cannot be written ({error})") from error
 
 
@@ -289,8 +306,8 @@ def publish(
     grid : GeoBox
         Grid of the map.
     vmin, vmax : float, optional
-        Limits of the colour ramp, in the map's unit: the map's own smallest and largest value unless given. Maps that are
-        to be compared by eye need the same limits.
+        Limits of the colour ramp, in the map's unit: the map's own smallest and largest value unless given. Maps that
+        are to be compared by eye need the same limits.
 
     Raises
     ------
@@ -298,6 +315,8 @@ def publish(
         As for :func:`finish_cog`; or no cell has a value and no limits were given.
     """
     found = finish_cog(tmp, final, info)
+    if not found.count and (vmin is None or vmax is None):
+        raise RasterError(f"{final}: no cell has a value, so that there is nothing to colour")
     low = found.minimum if vmin is None else vmin
     high = found.maximum if vmax is None else vmax
     write_style(final, info, low, high)

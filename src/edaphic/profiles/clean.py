@@ -1,7 +1,7 @@
 """Repairs of horizon tables: depth logic, values out of range, coordinates. None is silent.
 
-The rules are applied in the order of :data:`RULES`. They use the number of the source row (``row``) to tell which record
-came first, never the place in the table, so shuffling the table changes nothing.
+The rules are applied in the order of :data:`RULES`. They use the number of the source row (``row``) to tell which
+record came first, never the place in the table, so shuffling the table changes nothing.
 """
 
 from __future__ import annotations
@@ -93,14 +93,15 @@ def clean(horizons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     ----------
     horizons : DataFrame
         One row per horizon with ``profile_id, lon, lat, top_cm, bottom_cm, soc_g_kg``; optional ``year``,
-        ``bulk_density_g_cm3``, ``coarse_fragments_vol_pct``, ``source``, ``row`` (1-based number of the source row; made
-        from the order of the table where there is none) and texture, pH and nitrogen. Other columns are carried along.
+        ``bulk_density_g_cm3``, ``coarse_fragments_vol_pct``, ``source``, ``row`` (1-based number of the source row;
+        made from the order of the table where there is none) and texture, pH and nitrogen. Other columns are carried
+        along.
 
     Returns
     -------
     horizons : DataFrame
-        Clean horizons in the order in which profiles first appear in their source, then by depth; depths in steps of
-        0.01 cm. Within a profile no two horizons overlap.
+        Clean horizons by source, then in the order in which profiles first appear in it, then by depth; depths in steps
+        of 0.01 cm. Within a profile no two horizons overlap, and all have one place and one year.
     repairs : DataFrame
         ``profile_id, row, fault, action, before, after``, one row for each thing done.
 
@@ -140,7 +141,7 @@ def repair_rows(
     return pd.DataFrame(
         {
             "profile_id": rows["profile_id"].astype(object).fillna("").astype(str).to_numpy(dtype=object),
-            "row": pd.array(rows["row"], dtype="Int64"),
+            "row": rows["row"].astype("Int64").to_numpy(dtype=object),
             "fault": fault,
             "action": RULES[fault],
             "before": blank if before is None else [_text(value) for value in before],
@@ -155,7 +156,7 @@ def concat_repairs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     empty = repair_rows(pd.DataFrame({"profile_id": [], "row": []}), "gap")
     filled = [part for part in parts if len(part)]
     joined = pd.concat(filled, ignore_index=True) if filled else empty
-    return joined.astype({name: "str" for name in LOG_COLUMNS if name != "row"})
+    return joined.astype({name: "Int64" if name == "row" else "str" for name in LOG_COLUMNS})
 
 
 def _text(value: object) -> str:
@@ -166,6 +167,10 @@ def _text(value: object) -> str:
 
 def _span(rows: pd.DataFrame) -> list[str]:
     return [f"{_text(float(t))}-{_text(float(b))} cm" for t, b in zip(rows["top_cm"], rows["bottom_cm"], strict=True)]
+
+
+def _place(rows: pd.DataFrame) -> list[str]:
+    return [f"{_text(float(x))}, {_text(float(y))}" for x, y in zip(rows["lon"], rows["lat"], strict=True)]
 
 
 def _canonical(horizons: pd.DataFrame) -> pd.DataFrame:
@@ -215,9 +220,8 @@ def _ids(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
     shared = sources > 1
     new = table["source"] + ":" + table["profile_id"]
     first = shared & ~new.duplicated()
-    log.append(
-        repair_rows(table[first], "same profile_id in several sources", table["profile_id"][first].tolist(), new[first].tolist())
-    )
+    old = table["profile_id"][first].tolist()
+    log.append(repair_rows(table[first], "same profile_id in several sources", old, new[first].tolist()))
     return table.assign(profile_id=table["profile_id"].mask(shared, new))
 
 
@@ -232,16 +236,14 @@ def _places(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
     first = table[["lon", "lat"]].where(valid).groupby(ids).transform("first")
     homeless = first["lon"].isna()
     head = ~ids.duplicated()
-    place = [f"{_text(float(x))}, {_text(float(y))}" for x, y in zip(lon, lat, strict=True)]
     reason = np.select(
         [missing, origin], ["coordinates missing", "coordinates 0, 0"], "coordinates outside -180 to 180, -90 to 90"
     )
     for fault in ("coordinates missing", "coordinates 0, 0", "coordinates outside -180 to 180, -90 to 90"):
         hit = homeless & head & (reason == fault)
-        log.append(repair_rows(table[hit], fault, [place[i] for i in np.flatnonzero(hit)]))
+        log.append(repair_rows(table[hit], fault, _place(table[hit])))
     apart = valid & (((lon - first["lon"]).abs() > SAME_PLACE_DEG) | ((lat - first["lat"]).abs() > SAME_PLACE_DEG))
-    kept = [f"{_text(float(x))}, {_text(float(y))}" for x, y in zip(first["lon"][apart], first["lat"][apart], strict=True)]
-    log.append(repair_rows(table[apart], "several coordinates", [place[i] for i in np.flatnonzero(apart)], kept))
+    log.append(repair_rows(table[apart], "several coordinates", _place(table[apart]), _place(first[apart])))
     return table.assign(lon=first["lon"], lat=first["lat"])[~homeless].reset_index(drop=True)
 
 
@@ -255,6 +257,8 @@ def _years(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
     first = year.groupby(ids).transform("first")
     year = year.fillna(first)
     several = year.groupby(ids).transform("nunique") > 1
+    if not several.any():
+        return table.assign(year=year)
     new = ids + "@" + year.map(lambda number: "" if np.isnan(number) else f"{number:.10g}")
     head = several & ~new.duplicated()
     log.append(repair_rows(table[head], "several years", ids[head].tolist(), new[head].tolist()))
@@ -262,7 +266,8 @@ def _years(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _depths(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
-    table = _drop(table, ~np.isfinite(table["top_cm"] + table["bottom_cm"]), "depth missing", log)
+    finite = (table["top_cm"] + table["bottom_cm"]).abs() < np.inf
+    table = _drop(table, ~finite, "depth missing", log)
     top, bottom = table["top_cm"].round(2), table["bottom_cm"].round(2)
     fine = ((top - table["top_cm"]).abs() > NOISE_CM) | ((bottom - table["bottom_cm"]).abs() > NOISE_CM)
     rounded = table.assign(top_cm=top, bottom_cm=bottom)

@@ -27,6 +27,8 @@ from edaphic.errors import TableError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+COVER_DECIMALS = 9
+
 
 @dataclass(frozen=True)
 class SplineFit:
@@ -89,9 +91,9 @@ def fit(profile: ArrayLike, top: ArrayLike, bottom: ArrayLike, value: ArrayLike,
 
     Notes
     -----
-    With ``w = R^-1 Q s_bar`` the system becomes ``(R + 6 n lam Q Q') w = Q y``, ``s_bar = y - 6 n lam Q' w``, and the slopes
-    at the boundaries are ``6 w``. It is tridiagonal and positive definite, and profiles are not coupled: one banded solve in
-    O(n) fits all of them, and the numbers of a profile do not depend on the others.
+    With ``w = R^-1 Q s_bar`` the system becomes ``(R + 6 n lam Q Q') w = Q y``, ``s_bar = y - 6 n lam Q' w``, and the
+    slopes at the boundaries are ``6 w``. It is tridiagonal and positive definite, and profiles are not coupled: one
+    banded solve in O(n) fits all of them, and the numbers of a profile do not depend on the others.
 
     Examples
     --------
@@ -105,7 +107,7 @@ def fit(profile: ArrayLike, top: ArrayLike, bottom: ArrayLike, value: ArrayLike,
     codes, u, v, y = _checked(profile, top, bottom, value, lam)
     h = v - u
     start = _starts(codes)
-    penalty = 6.0 * lam * _sizes(start, codes.size)
+    penalty = np.asarray(6.0 * lam * _sizes(start, codes.size), dtype=np.float64)
     w = _boundary_unknowns(codes, u, v, y, penalty)
     above, below = np.append(0.0, w[:-1]), w
     s_bar = y + penalty * (below - above)
@@ -123,7 +125,7 @@ def fit(profile: ArrayLike, top: ArrayLike, bottom: ArrayLike, value: ArrayLike,
 
 
 def step(profile: ArrayLike, top: ArrayLike, bottom: ArrayLike, value: ArrayLike) -> SplineFit:
-    """The step function through the horizons, in the same form: its integral over a layer is the thickness-weighted sum.
+    """The step function through the horizons, in the same form; its integral is the thickness-weighted sum.
 
     >>> integral, covered = integrate(step([0, 0], [0, 10], [10, 30], [4.0, 1.0]), [0], [20])
     >>> float(integral[0, 0]), float(covered[0, 0])
@@ -135,9 +137,7 @@ def step(profile: ArrayLike, top: ArrayLike, bottom: ArrayLike, value: ArrayLike
     return SplineFit(start, codes[start], u, v, y, zero, zero, 0.0)
 
 
-def integrate(
-    fitted: SplineFit, tops: ArrayLike, bottoms: ArrayLike, max_gap_cm: float = 0.0
-) -> tuple[Floats, Floats]:
+def integrate(fitted: SplineFit, tops: ArrayLike, bottoms: ArrayLike, max_gap_cm: float = 0.0) -> tuple[Floats, Floats]:
     """Exact integral of each spline over each target layer, and how much of the layer was observed.
 
     Parameters
@@ -146,15 +146,15 @@ def integrate(
     tops, bottoms : float array (n_layers,)
         Target layers in cm.
     max_gap_cm : float
-        Gaps between horizons up to this width count as observed, along the line that joins them; wider ones do not. Above
-        the first and below the last horizon there is nothing to count.
+        Gaps between horizons up to this width count as observed, along the line that joins them; wider ones do not.
+        Above the first and below the last horizon there is nothing to count.
 
     Returns
     -------
     integral : float array (n_profiles, n_layers)
         Unit of the values times cm, over the observed part of the layer.
     covered : float array (n_profiles, n_layers)
-        Observed thickness in cm, exact: a layer without a gap is covered to the last bit.
+        Observed thickness in cm, rounded to 1e-9 cm: nothing is observed by the last bit of a subtraction.
 
     Examples
     --------
@@ -181,13 +181,13 @@ def integrate(
     owner, gap_integral, gap_cover, bridged = _gaps(fitted, upper, lower, max_gap_cm)
     np.add.at(integral, owner[bridged], gap_integral[bridged])
     np.add.at(covered, owner[~bridged], -gap_cover[~bridged])
-    return integral, covered
+    return integral, np.round(covered, COVER_DECIMALS)
 
 
 def _gaps(
     fitted: SplineFit, upper: Floats, lower: Floats, max_gap_cm: float
 ) -> tuple[Ints, Floats, Floats, NDArray[np.bool_]]:
-    """Gaps within profiles: profile index, integral of the joining line over each layer, overlap in cm, narrow enough."""
+    """Gaps within profiles: profile, integral of the joining line over each layer, overlap in cm, narrow enough."""
     inside = np.ones(fitted.top.size, dtype=bool)
     inside[fitted.start] = False
     below = np.flatnonzero(inside & (fitted.top > np.append(0.0, fitted.bottom[:-1])))
@@ -252,8 +252,9 @@ def _checked(
     """The four arrays, or all that is wrong with them."""
     codes = np.asarray(profile, dtype=np.int64)
     u, v, y = (np.asarray(array, dtype=np.float64) for array in (top, bottom, value))
-    if not codes.ndim == 1 or not codes.shape == u.shape == v.shape == y.shape:
-        raise TableError(f"spline: arrays of shape {codes.shape}, {u.shape}, {v.shape}, {y.shape}; expected four of (n,)")
+    if codes.ndim != 1 or not codes.shape == u.shape == v.shape == y.shape:
+        shapes = f"{codes.shape}, {u.shape}, {v.shape}, {y.shape}"
+        raise TableError(f"spline: found arrays of shape {shapes}; expected four of (n,)")
     same = codes[1:] == codes[:-1]
     faults = {
         "lam is negative or not a number": int(not lam >= 0),
@@ -262,7 +263,9 @@ def _checked(
         "bottom not below top": int((u >= v).sum()),
         "horizon overlaps or lies above the one before": int((same & (u[1:] < v[:-1])).sum()),
     }
-    found = [f"spline: {fault} ({count} times); expected none (clean first)" for fault, count in faults.items() if count]
+    found = [
+        f"spline: {fault} ({count} times); expected none (clean first)" for fault, count in faults.items() if count > 0
+    ]
     if found:
         raise TableError(found)
     return codes, u, v, y

@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
-from edaphic.recipe.faults import Fault, fail, join
+from edaphic.recipe.faults import Fault, fail, join, shown
+
+T = TypeVar("T")
+
+
+def _check_once(entries: tuple[T, ...]) -> tuple[T, ...]:
+    again = [place for place, entry in enumerate(entries) if entry in entries[:place]]
+    if again:
+        fail(*(Fault((place,), f"{shown(entries[place])} a second time", "each entry once") for place in again))
+    return entries
+
+
+Listed = Annotated[tuple[T, ...], Field(strict=False)]
+"""A list in YAML, a tuple here."""
+
+Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1), AfterValidator(_check_once)]
+"""A list of at least one entry, none of them twice."""
+
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -22,7 +48,7 @@ class Section(BaseModel):
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
         """Faults between keys of the section.
 
-        ``given`` holds the raw values that are there, so that these faults are found beside faulty values, not after them.
+        ``given`` holds the raw values that are there: these faults are found beside faulty values, not after them.
         """
         return []
 

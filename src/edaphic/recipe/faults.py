@@ -1,7 +1,7 @@
 """Faults of a recipe: where, what was found, what is expected.
 
-Pydantic finds most faults itself, in its own words; here they are put into ours. Rules of Edaphic raise :func:`fail`, which
-pydantic carries along with the faults of the other keys, so that all of them are reported at once.
+Pydantic finds most faults itself, in its own words; here they are put into ours. Rules of ours raise :func:`fail`;
+pydantic carries that along with the faults of the other keys, so that all of them are reported at once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return f"a list of {len(value)}"
+        return f"a list of {len(value)}" if value else "an empty list"
     text = "the keys " + ", ".join(map(str, value)) if isinstance(value, dict) else repr(value)
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
@@ -62,7 +62,7 @@ def meant(word: object, words: Iterable[str]) -> str:
     ''
     """
     near = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return f" (did you mean {near[0]!r}?)" if near and near[0] != word else ""
 
 
 def fail(*faults: Fault) -> NoReturn:
@@ -98,9 +98,7 @@ def explained(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     details = error.errors(include_url=False)
     # pydantic leaves bad entries out and then calls the list too short: the bad entries are the fault
     lists = {found["loc"][:depth] for found in details for depth in range(len(found["loc"]))}
-    return [
-        _explain(found, model) for found in details if not (found["type"] == "too_short" and found["loc"] in lists)
-    ]
+    return [_explain(found, model) for found in details if not (found["type"] == "too_short" and found["loc"] in lists)]
 
 
 def _explain(found: ErrorDetails, model: type[BaseModel]) -> Fault:
@@ -109,9 +107,10 @@ def _explain(found: ErrorDetails, model: type[BaseModel]) -> Fault:
     context = found.get("ctx", {})
     if found["type"] == "extra_forbidden":
         keys = [key for section in _sections_at(model, tagged[:-1]) for key in section.model_fields]
-        return Fault(loc, "an unknown key", f"one of {', '.join(keys)}{meant(loc[-1], keys)}")
+        expected = f"{'one of ' if len(keys) > 1 else ''}{', '.join(keys)}{meant(loc[-1], keys)}"
+        return Fault(loc, "an unknown key", expected)
     if found["type"] == "missing":
-        return Fault(loc, "no such key", _description(model, tagged))
+        return Fault(loc, "no such key", f"it ({_description(model, tagged)})")
     if found["type"] == "literal_error":
         choices = [choice.strip("'") for choice in context["expected"].replace(" or ", ", ").split(", ")]
         return Fault(loc, shown(found["input"]), context["expected"] + meant(found["input"], choices))
@@ -155,7 +154,7 @@ def _description(model: type[BaseModel], tagged: Loc) -> str:
 EXPECTED = {
     "string_type": "text (a number that is meant as text goes into quotes)",
     "string_too_short": "text",
-    "string_pattern_mismatch": "text of the form {pattern}",
+    "string_pattern_mismatch": "a word of letters, digits, '.', '_' and '-'",
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
@@ -163,10 +162,10 @@ EXPECTED = {
     "dict_type": "keys with values",
     "model_type": "keys with values",
     "invalid_key": "a key that is text",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "a number of at least {ge}",
-    "less_than": "a number below {lt}",
-    "less_than_equal": "a number of at most {le}",
-    "too_short": "a list with at least {min_length} of them",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "too_short": "at least {min_length:g} entry",
 }
 """What is expected, for each kind of fault that pydantic finds."""

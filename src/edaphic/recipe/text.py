@@ -1,8 +1,8 @@
 """YAML text <-> plain values, with the line of every key.
 
-YAML 1.2 core rules decide what a plain word is: only ``true`` and ``false`` are truth values (``no``, ``on`` and ``y`` stay
-text), only decimal, ``0x`` and ``0o`` numbers are numbers (``1e-3`` is one, ``12:30`` and ``2010-01-31`` stay text). The safe
-loader makes nothing but text, numbers, truth values, lists and mappings, whatever tag the text asks for.
+YAML 1.2 core rules decide what a plain word is: only ``true`` and ``false`` are truth values (``no``, ``on`` and ``y``
+stay text), only decimal, ``0x`` and ``0o`` numbers are numbers (``1e-3`` is one; ``12:30``, ``2010-01-31`` stay text).
+Nothing but text, numbers, truth values, lists and mappings is made, whatever tag the text asks for.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ _WORDS: dict[str, tuple[str, str]] = {
 class RecipeLoader(yaml.SafeLoader):
     """Safe loader with the plain words of YAML 1.2, to a limited depth."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.depth > DEEPEST:
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels of nesting", problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels of nesting", problem_mark=self.get_mark())
         self.depth += 1
         try:
             return super().compose_node(parent, index)
@@ -101,9 +100,7 @@ def write_text(values: dict[str, Any]) -> str:
     ["unit: '%'", 'layers: [0-30]', "name: 'no'", 'a:', '  b:', '  - {c: 1}']
     """
     return str(
-        yaml.dump(
-            values, Dumper=RecipeDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
-        )
+        yaml.dump(values, Dumper=RecipeDumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     )
 
 
@@ -139,7 +136,9 @@ class _Builder:
             return None
         finally:
             self.open_nodes.pop()
-        self.faults.append(Fault(loc, f"the tag {node.tag}", "a plain value without a tag", line))
+        self.faults.append(
+            Fault(loc, f"the tag {kind if kind.startswith('!') else f'!!{kind}'}", "a plain value without a tag", line)
+        )
         return None
 
     def mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[Any, Any]:
@@ -194,9 +193,13 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     if start is not None and start[1] in ("\\t", "\t"):
         return Fault((), "a tab", "spaces to indent", line)
     if start is not None:
-        return Fault((), f"a value that starts with {start[1]}", f"quotes around it, like \"{start[1]}\"", line)
+        return Fault((), f"a value that starts with {start[1]}", "quotes around it", line)
     if "alias" in f"{error.context} {problem}":
-        return Fault((), f"a value that starts with * ({problem})", 'quotes around it, like "*.tif"', line)
+        return Fault((), "a value that starts with * or &", "quotes around it", line)
     if problem.startswith("mapping values"):
-        return Fault((), "a second ': ' on this line", "one key on each line, and quotes around text that holds ': '", line)
+        expected = "one key on a line, indented like its neighbours, and quotes around text with ': '"
+        return Fault((), "a second ': '", expected, line)
+    wanted = re.match(r"expected (.*?),? but (?:found|got) (.*)", problem)
+    if wanted is not None:
+        return Fault((), wanted[2], wanted[1], line)
     return Fault((), problem.removeprefix("found "), "YAML text (key: value, indented with spaces)", line)

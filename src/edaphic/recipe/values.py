@@ -24,20 +24,29 @@ from edaphic.recipe.faults import Fault, fail, meant, shown
 from edaphic.units import ORGANIC_MATTER_TO_CARBON, units_of
 
 LAYER_PATTERN = r"^ *([0-9]+(?:\.[0-9]+)?) *- *([0-9]+(?:\.[0-9]+)?) *$"
-LAYER_EXPECTED = "a layer like 0-30 (top and bottom in cm, the top smaller)"
 
 
-def _read_layer(value: object) -> tuple[float, float]:
-    if isinstance(value, tuple) and len(value) == 2 and all(type(depth) in (int, float) for depth in value):
-        top, bottom = float(value[0]), float(value[1])
+def read_layer(value: object) -> tuple[float, float] | None:
+    """Top and bottom of a depth layer as a recipe spells it; None for what is no layer.
+
+    >>> read_layer("0-30"), read_layer("2.5 - 7.5"), read_layer("30-0")
+    ((0.0, 30.0), (2.5, 7.5), None)
+    """
+    if isinstance(value, str):
+        match = re.match(LAYER_PATTERN, value)
+        depths = [] if match is None else [float(match[1]), float(match[2])]
     else:
-        match = re.match(LAYER_PATTERN, value) if isinstance(value, str) else None
-        if match is None:
-            fail(Fault((), shown(value), LAYER_EXPECTED))
-        top, bottom = float(match[1]), float(match[2])
-    if not 0 <= top < bottom < float("inf"):
-        fail(Fault((), shown(value), LAYER_EXPECTED))
-    return top, bottom
+        depths = [*value] if isinstance(value, tuple) and all(type(depth) in (int, float) for depth in value) else []
+    if len(depths) != 2 or not 0 <= depths[0] < depths[1] < float("inf"):
+        return None
+    return float(depths[0]), float(depths[1])
+
+
+def _check_layer(value: object) -> tuple[float, float]:
+    layer = read_layer(value)
+    if layer is None:
+        fail(Fault((), shown(value), "a layer like 0-30 (top and bottom in cm, the top smaller)"))
+    return layer
 
 
 def layer_text(layer: tuple[float, float]) -> str:
@@ -51,15 +60,19 @@ def layer_text(layer: tuple[float, float]) -> str:
 
 DepthLayer = Annotated[
     tuple[float, float],
-    BeforeValidator(_read_layer),
+    BeforeValidator(_check_layer),
     PlainSerializer(layer_text, return_type=str),
     WithJsonSchema({"type": "string", "pattern": LAYER_PATTERN, "examples": ["0-30"]}),
 ]
 """Top and bottom in cm; ``0-30`` in YAML."""
 
 
-def _read_resolution(value: object) -> object:
-    return (value, value) if type(value) in (int, float) else value
+def _read_resolution(value: Any) -> Any:
+    if type(value) not in (int, float):
+        return value
+    if not 0 < value < float("inf"):
+        fail(Fault((), shown(value), "a number above 0, or two of them"))
+    return value, value
 
 
 _Positive = Annotated[float, Field(gt=0)]
@@ -89,13 +102,13 @@ def _number_or_text(value: object) -> object:
 class Column(Section):
     """A column of a table with its unit, or a constant."""
 
-    column: str | None = Field(None, min_length=1, description="Name of the column in the table.")
-    unit: str | None = Field(None, description="Unit of the numbers in the column.")
+    column: str | None = Field(default=None, min_length=1, description="Name of the column in the table.")
+    unit: str | None = Field(default=None, description="Unit of the numbers in the column.")
     value: Annotated[float | str | None, BeforeValidator(_number_or_text)] = Field(
-        None, description="A constant for all rows, instead of a column, in the same unit."
+        default=None, description="A constant for all rows, instead of a column, in the same unit."
     )
     to_carbon: float | None = Field(
-        None, gt=0, le=1, description="Share of carbon in organic matter (no unit), for organic matter only."
+        default=None, gt=0, le=1, description="Share of carbon in organic matter (no unit), for organic matter only."
     )
 
     @classmethod
@@ -106,14 +119,15 @@ class Column(Section):
         return []
 
     @model_serializer
-    def _as_written(self) -> str | dict[str, Any]:
+    def as_written(self) -> str | dict[str, Any]:
+        """What the recipe says: the bare name of a column without unit, keys otherwise."""
         given = {key: value for key, value in self if value is not None}
         return self.column if self.column is not None and len(given) == 1 else given
 
 
 @dataclass(frozen=True)
 class Of:
-    """Annotation of a :class:`Column`: the quantity that it holds, which decides the units; None for one without unit."""
+    """Annotation of a :class:`Column`: the quantity it holds, which decides the units; None for one without unit."""
 
     quantity: str | None
     organic_matter: bool = False

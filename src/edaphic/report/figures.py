@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ def observed_predicted(
     if log:
         axes.set_xscale("log")
         axes.set_yscale("log")
-    scale = "log" if log else "linear"
+    scale: Literal["log", "linear"] = "log" if log else "linear"
     if len(observed) < _FEW_POINTS:
         axes.scatter(predicted, observed, s=16, color=BLUE, alpha=0.55, linewidths=0)
     else:
@@ -181,7 +182,9 @@ def coverage(calibration: pd.DataFrame, tolerance: float = 0.03) -> Figure:
     axes.set_yticks(range(len(groups)), [group_text(group) for group in groups])
     values = calibration[["coverage", "coverage_raw"]].to_numpy(dtype=float)
     low = min(nominal - 0.08, float(np.nanmin(values)) - 0.02)
-    axes.set(ylim=(len(groups) - 0.5, -0.5), xlim=(max(0.0, low), min(1.005, max(nominal + 0.08, np.nanmax(values) + 0.02))))
+    axes.set(
+        ylim=(len(groups) - 0.5, -0.5), xlim=(max(0.0, low), min(1.005, max(nominal + 0.08, np.nanmax(values) + 0.02)))
+    )
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel(f"held-out observations inside the {100 * nominal:g} % interval")
     axes.grid(True, axis="x")
@@ -268,23 +271,23 @@ def depth_profile(table: pd.DataFrame, *, unit: str, quantity: str) -> Figure:
     Figure
     """
     figure, axes = new_figure(4.4)
-    for place, row in enumerate(table.itertuples()):
-        top, height = row.top_cm, row.bottom_cm - row.top_cm
-        first = place == 0
-        for low, high, shade, name in (
-            (row.observed_q05, row.observed_q95, "#D6EAF8", "observed, 5 to 95 %"),
-            (row.observed_q25, row.observed_q75, "#9CCBEB", "observed, 25 to 75 %"),
-        ):
-            axes.barh(top, high - low, height, low, align="edge", color=shade, label=name if first else None)
-        axes.vlines(row.observed_mean, top, row.bottom_cm, color=BLUE, linewidth=2.4, label="observed mean" if first else None)
-        if np.isfinite(row.predicted_mean):
-            axes.vlines(
-                row.predicted_mean, top, row.bottom_cm, color=VERMILION, linewidth=2.4, linestyle=(0, (3, 1.5)),
-                label="predicted mean (held out)" if first else None,
-            )  # fmt: skip
-    bottom = float(table["bottom_cm"].max())
-    axes.set(ylim=(bottom, min(0.0, float(table["top_cm"].min()))), xlim=(0.0, None), ylabel="depth (cm)")
-    axes.yaxis.set_major_locator(FixedLocator(sorted({0.0, *table["top_cm"], *table["bottom_cm"]})))
+    column = {str(name): table[name].to_numpy(dtype=np.float64) for name in table.columns}
+    top, bottom = column["top_cm"], column["bottom_cm"]
+    for low, high, shade, name in (
+        (column["observed_q05"], column["observed_q95"], "#D6EAF8", "observed, 5 to 95 %"),
+        (column["observed_q25"], column["observed_q75"], "#9CCBEB", "observed, 25 to 75 %"),
+    ):
+        axes.barh(top, high - low, bottom - top, low, align="edge", color=shade, label=name)
+    axes.vlines(column["observed_mean"], top, bottom, color=BLUE, linewidth=2.4, label="observed mean")
+    known = np.isfinite(column["predicted_mean"])
+    if known.any():
+        axes.vlines(
+            column["predicted_mean"][known], top[known], bottom[known], color=VERMILION, linewidth=2.4,
+            linestyle=(0, (3, 1.5)), label="predicted mean (held out)",
+        )  # fmt: skip
+    axes.set(ylim=(bottom.max(), min(0.0, top.min())), xlim=(min(0.0, column["observed_q05"].min()), None))
+    axes.set_ylabel("depth (cm)")
+    axes.yaxis.set_major_locator(FixedLocator(sorted({0.0, *top.tolist(), *bottom.tolist()})))
     axes.set_xlabel(_with_unit(quantity, unit))
     axes.grid(True, axis="x")
     _legend_above(axes, "Through the depth")

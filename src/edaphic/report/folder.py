@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,7 +45,9 @@ FORMATS: dict[str, TableFormat] = {
         "year soc_density_kg_m3 soc_g_kg coverage organic_soil status source",
         "profile_id bulk_density_source below status source",
     ),
-    "repairs": _format("profiles/repairs.csv", "profile_id row fault action", "", "profile_id fault action before after"),
+    "repairs": _format(
+        "profiles/repairs.csv", "profile_id row fault action", "", "profile_id fault action before after"
+    ),
     "covariates": _format(
         "covariates/layers.csv",
         "name kind",
@@ -72,8 +74,12 @@ FORMATS: dict[str, TableFormat] = {
         "design group",
     ),
     "importance": _format("evidence/importance.csv", "feature rmse_increase", "rmse_increase_sd unit", "feature unit"),
-    "selection": _format("evidence/selection.csv", "feature kept", "reason correlated_with r", "feature reason correlated_with"),
-    "tuning": _format("evidence/tuning.csv", "candidate score", "max_features min_samples_leaf chosen scale", "max_features scale"),
+    "selection": _format(
+        "evidence/selection.csv", "feature kept", "reason correlated_with r", "feature reason correlated_with"
+    ),
+    "tuning": _format(
+        "evidence/tuning.csv", "candidate score", "max_features min_samples_leaf chosen scale", "max_features scale"
+    ),
     "stocks": _format(
         "tables/stocks.csv",
         "by class top_cm bottom_cm cells area_km2 mean_kg_m2 total_Tg " + _BOUNDS,
@@ -94,9 +100,11 @@ FORMATS: dict[str, TableFormat] = {
 }
 """Tables that the page reads, by the name used here."""
 
-_TRUTHS = frozenset({"kept", "chosen", "inside_independent", "inside_fully_correlated", "in_applicability", "organic_soil"})
+_TRUTHS = frozenset(
+    {"kept", "chosen", "inside_independent", "inside_fully_correlated", "in_applicability", "organic_soil"}
+)
 _MAP_NAME = re.compile(
-    r"(?P<target>.+)_(?P<stat>mean|se|spread|tree_se|q\d{2,3})"
+    r"(?P<target>.+)_(?P<stat>mean|tree_se|se|spread|applicability|q\d{2,3})"
     r"_(?P<top>\d+(?:\.\d+)?)-(?P<bottom>\d+(?:\.\d+)?)cm(?:_(?P<period>\d+-\d+))?\.tif"
 )
 
@@ -166,6 +174,11 @@ class RunFolder:
             return None
         hull = (min(top for top, _ in layers), max(bottom for _, bottom in layers))
         return hull if hull in layers else None
+
+
+def records(table: pd.DataFrame | None) -> Iterable[Any]:
+    """Rows of a table as named tuples, none where there is no table."""
+    return () if table is None else table.itertuples()
 
 
 def read_run(folder: Path) -> RunFolder:

@@ -100,7 +100,13 @@ def _draw(
     figure, axes = new_figure(map_width / ratio + (0.9 if upright else 1.6))
     axes.set_facecolor(PALE)
     picture = axes.imshow(
-        values, extent=image.extent, aspect=image.stretch, interpolation="nearest", cmap=colours, vmin=limits[0], vmax=limits[1]
+        values,
+        extent=image.extent,
+        aspect=image.stretch,
+        interpolation="nearest",
+        cmap=colours,
+        vmin=limits[0],
+        vmax=limits[1],
     )
     known = values[np.isfinite(values)]
     if known.size == 0:
@@ -154,5 +160,13 @@ def _scale_bar(axes: Axes, image: MapImage) -> None:
     length_m = nice_length_m(0.25 * width_m)
     share = length_m / width_m
     text = f"{length_m / 1000:,g} km" if length_m >= 1000.0 else f"{length_m:g} m"
-    axes.plot([1.0 - share, 1.0], [1.025, 1.025], transform=axes.transAxes, color=INK, linewidth=3.0, clip_on=False, solid_capstyle="butt")
+    axes.plot(
+        [1.0 - share, 1.0],
+        [1.025, 1.025],
+        transform=axes.transAxes,
+        color=INK,
+        linewidth=3.0,
+        clip_on=False,
+        solid_capstyle="butt",
+    )
     axes.text(1.0 - share - 0.02, 1.025, text, transform=axes.transAxes, ha="right", va="center", fontsize=9)

@@ -49,7 +49,7 @@ class MapImage:
             return np.ones(height)
         bottom, top = self.extent[2:]
         latitude = top - (np.arange(height) + 0.5) * (top - bottom) / height
-        return np.cos(np.radians(latitude))
+        return np.asarray(np.cos(np.radians(latitude)), dtype=np.float64)
 
     def mean(self) -> float:
         """Mean over the area, NaN where the map is empty."""
@@ -82,7 +82,12 @@ def read_grid(path: Path) -> GridFacts:
     try:
         with rasterio.open(path) as file:
             return GridFacts(
-                file.width, file.height, (abs(file.res[0]), abs(file.res[1])), tuple(file.bounds), crs_text(file.crs), crs_unit(file.crs)
+                file.width,
+                file.height,
+                (abs(file.res[0]), abs(file.res[1])),
+                tuple(file.bounds),
+                crs_text(file.crs),
+                crs_unit(file.crs),
             )
     except RasterioError as error:
         raise RasterError(f"{path}: cannot be read ({error}); expected a GeoTIFF") from None
@@ -129,7 +134,12 @@ def read_like(path: Path, like: Path, max_cells: int) -> NDArray[np.float32]:
             if (file.crs, file.transform, file.shape) == (target.crs, target.transform, target.shape):
                 values = file.read(1, **options)
             else:
-                grid = {"crs": target.crs, "transform": target.transform, "width": target.width, "height": target.height}
+                grid = {
+                    "crs": target.crs,
+                    "transform": target.transform,
+                    "width": target.width,
+                    "height": target.height,
+                }
                 with WarpedVRT(file, resampling=Resampling.bilinear, nodata=np.nan, dtype="float32", **grid) as view:
                     values = view.read(1, **options)
     except RasterioError as error:
@@ -202,7 +212,7 @@ def crs_text(crs: CRS | None) -> str:
     if code:
         return f"EPSG:{code}"
     quoted = crs.to_wkt().split('"')
-    return quoted[1] if len(quoted) > 1 else crs.to_string()
+    return str(quoted[1] if len(quoted) > 1 else crs.to_string())
 
 
 def crs_unit(crs: CRS | None) -> str:

@@ -80,10 +80,10 @@ def png_bytes(figure: Figure) -> bytes:
     -------
     bytes, the same for the same figure.
     """
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()), "raw", "RGBA", 0, 1)
-    flat = picture.convert("RGB")
+    raw = io.BytesIO()
+    figure.savefig(raw, format="rgba", dpi=figure.dpi)
+    size = FigureCanvasAgg(figure).get_width_height()
+    flat = Image.frombytes("RGBA", size, raw.getvalue()).convert("RGB")
     # A palette makes noisy maps about three times lighter; without dithering equal values keep equal colours.
     small = flat.quantize(colors=_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     out = io.BytesIO()

@@ -40,8 +40,7 @@ def number(value: object, digits: int = 3) -> str:
         return "0"
     if abs(value) < 1e-4:
         return f"{MINUS if value < 0 else ''}{abs(value):.{digits - 1}e}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return fixed(value, decimals)
+    return fixed(value, decimals_for(value, digits))
 
 
 def fixed(value: object, decimals: int = 2) -> str:
@@ -56,6 +55,17 @@ def fixed(value: object, decimals: int = 2) -> str:
     if text.startswith("-"):
         text = text[1:] if not text.strip("-0.,") else MINUS + text[1:]
     return text
+
+
+def decimals_for(value: object, digits: int = 3) -> int:
+    """Decimals that show so many significant digits of a value; two where it is not known.
+
+    >>> decimals_for(2.38), decimals_for(0.0238), decimals_for(238.0), decimals_for(None)
+    (2, 4, 0, 2)
+    """
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value == 0.0:
+        return 2
+    return max(0, digits - 1 - math.floor(math.log10(abs(value))))
 
 
 def count(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What stands beside a map: a STAC item, a QGIS style, and the catalogue that links the items.
+"""STAC items of maps, and the catalogue that links them.
 
 Nothing here asks the network. Links are relative, so that a folder of maps can be moved, zipped or served as it is.
 """
@@ -8,14 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pystac
@@ -29,12 +25,13 @@ from shapely.geometry import MultiPolygon, Polygon, mapping
 from shapely.geometry.polygon import orient
 
 from edaphic.errors import GridError, RasterError
+from edaphic.mapping.info import MapInfo, write_text
 
 CATALOGUE = "catalog.json"
 
 UNKNOWN_PERIOD = (1900, 2099)
-"""Years written where no period is known. A STAC item must carry a time; a range so wide that every search finds the map is
-the recommended way of saying "any time". The item says beside it that the period is unknown."""
+"""Years written where no period is known. A STAC item must carry a time; a range so wide that every search finds the
+map is the usual way of saying "any time". The item says beside it that the period is unknown."""
 
 EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -42,57 +39,8 @@ EXTENSIONS = (
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
 )
 
-RAMPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "sequential": (
-            "#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725",
-        ),
-        "uncertainty": (
-            "#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dfca57", "#fee838",
-        ),
-    }
-)  # fmt: skip
-"""Nine even steps of viridis and cividis: even in lightness, readable with any colour vision and in grey."""
-
 _EDGE = 32
 """Pieces that each side of a grid is cut into before it is projected, so that bent edges keep their bend."""
-
-
-@dataclass(frozen=True)
-class MapInfo:
-    """What is to be said about one map, in its file and beside it.
-
-    Parameters
-    ----------
-    name : str
-        File name without ending, ``soc_stock_mean_0-30cm``; also the identifier of the STAC item.
-    title, description : str
-        One line, and what the numbers mean.
-    unit : str
-        Unit of the values, as in :mod:`edaphic.units`.
-    tags : mapping of str to str
-        Provenance: product, layer, statistic, version, recipe hash, seed.
-    period : (first year, last year) or None
-        Years that the profiles were sampled in; None where they are not known.
-    colours : {"sequential", "uncertainty"}
-        Ramp of the style: viridis for values, cividis for their uncertainty.
-    """
-
-    name: str
-    title: str
-    unit: str
-    description: str
-    tags: Mapping[str, str]
-    period: tuple[int, int] | None = None
-    colours: Literal["sequential", "uncertainty"] = "sequential"
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file under a temporary name and move it, so that no reader meets half of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
-    return path
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> Path:
@@ -103,7 +51,8 @@ def _to_wgs84(grid: GeoBox, col: NDArray[np.float64], row: NDArray[np.float64]) 
     """Longitude and latitude of positions given in cells from the upper left corner, shape (2, n)."""
     if grid.crs is None:
         raise GridError("grid: no CRS; a map needs one")
-    x, y = grid.affine * (col, row)
+    affine = grid.affine
+    x, y = affine.a * col + affine.b * row + affine.c, affine.d * col + affine.e * row + affine.f
     to_wgs84 = Transformer.from_crs(grid.crs.proj, "EPSG:4326", always_xy=True)
     return np.stack([np.asarray(values, dtype=np.float64) for values in to_wgs84.transform(x, y)])
 
@@ -123,9 +72,9 @@ def _extent(west: float, south: float, east: float, north: float) -> tuple[dict[
 def footprint(grid: GeoBox) -> tuple[dict[str, Any], list[float]]:
     """Outline and bounding box of a grid in WGS 84, as GeoJSON wants them (RFC 7946).
 
-    The edges are cut into short pieces before they are projected. A grid across the antimeridian becomes two polygons, and
-    its box has west > east. A grid around a pole, or one whose corners lie off the globe (a world map in Mollweide), gets
-    its box as outline.
+    The edges are cut into short pieces before they are projected. A grid across the antimeridian becomes two polygons,
+    and its box has west > east. A grid around a pole, or one whose corners lie off the globe (a world map in
+    Mollweide), gets its box as outline.
 
     Returns
     -------
@@ -197,12 +146,15 @@ def _projection(grid: GeoBox) -> dict[str, Any]:
 
 def _period(period: tuple[int, int] | None) -> dict[str, Any]:
     first, last = period or UNKNOWN_PERIOD
-    fields: dict[str, Any] = {"start_datetime": f"{first:04d}-01-01T00:00:00Z", "end_datetime": f"{last:04d}-12-31T23:59:59Z"}
+    fields: dict[str, Any] = {
+        "start_datetime": f"{first:04d}-01-01T00:00:00Z",
+        "end_datetime": f"{last:04d}-12-31T23:59:59Z",
+    }
     if period is None:
         fields["edaphic:period"] = "unknown"
         fields["edaphic:period_note"] = (
-            "The years in which the profiles were sampled are not known. start_datetime and end_datetime are placeholders "
-            f"({first} to {last}) that let every search by time find this map; they are no statement about the soil."
+            "The years in which the profiles were sampled are not known. start_datetime and end_datetime are "
+            f"placeholders ({first} to {last}) that let any search by time find this map; they say nothing of the soil."
         )
     else:
         fields["edaphic:period"] = f"{first}-{last}"
@@ -229,12 +181,12 @@ def _band(path: Path, info: MapInfo) -> dict[str, Any]:
 def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
     """STAC 1.1 item of a finished map, beside it as ``.json``.
 
-    The item carries projection, band (unit, nodata, statistics as in the file's own tags), size and SHA-256 of the file,
-    and the provenance tags as ``edaphic:`` properties. Its root and parent is the ``catalog.json`` of the same folder, which
-    :func:`write_catalog` makes. If a style stands beside the map it is listed as an asset.
+    The item carries projection, band (unit, nodata, statistics as in the file's own tags), size and SHA-256 of the
+    file, and the provenance tags as ``edaphic:`` properties. It stands alone until :func:`write_catalog` links it.
+    If a style stands beside the map it is listed as an asset.
 
-    Where no period is known, ``start_datetime`` and ``end_datetime`` span :data:`UNKNOWN_PERIOD` and ``edaphic:period`` is
-    "unknown".
+    Where no period is known, ``start_datetime`` and ``end_datetime`` span :data:`UNKNOWN_PERIOD` and ``edaphic:period``
+    is "unknown".
 
     Parameters
     ----------
@@ -257,8 +209,8 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
         raise RasterError(f"{final}: no such file; a STAC item is written beside a finished map")
     geometry, bbox = footprint(grid)
     first, last = info.period or UNKNOWN_PERIOD
-    properties = {"title": info.title, "description": info.description, **_period(info.period)}
-    properties |= {f"edaphic:{key.lower()}": str(info.tags[key]) for key in sorted(info.tags)}
+    properties = {f"edaphic:{key.lower().removeprefix('edaphic_')}": str(info.tags[key]) for key in sorted(info.tags)}
+    properties = {"title": info.title, "description": info.description, **properties, **_period(info.period)}
     item = pystac.Item(
         id=info.name,
         geometry=geometry,
@@ -274,8 +226,6 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
     if style.is_file():
         asset = pystac.Asset(f"./{style.name}", title="QGIS style", media_type="application/xml", roles=["style"])
         item.add_asset("style", asset)
-    for rel in ("root", "parent"):
-        item.add_link(pystac.Link(rel, f"./{CATALOGUE}", media_type="application/json"))
     return _write_json(final.with_suffix(".json"), item.to_dict(include_self_link=False, transform_hrefs=False))
 
 
@@ -294,13 +244,26 @@ def _map_asset(final: Path, info: MapInfo) -> pystac.Asset:
 
 def write_catalog(
     folder: Path,
-    items: Sequence[Path],
+    maps: Sequence[Path],
     *,
     name: str = "maps",
     title: str = "Edaphic maps",
     description: str = "Maps of soil organic carbon made by Edaphic.",
 ) -> Path:
-    """STAC catalogue ``catalog.json`` of the items in a folder, in the given order, with relative links.
+    """STAC catalogue ``catalog.json`` of the maps of a folder, in the given order, with relative links.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the maps.
+    maps : sequence of Path
+        Maps, or their items; each has its item beside it, which gets links back to the catalogue.
+    name, title, description : str
+        Of the catalogue.
+
+    Returns
+    -------
+    Path of the catalogue.
 
     Raises
     ------
@@ -310,87 +273,20 @@ def write_catalog(
     catalogue = pystac.Catalog(id=name, title=title, description=description)
     catalogue.clear_links()
     catalogue.add_link(pystac.Link("root", f"./{CATALOGUE}", media_type="application/json", title=title))
-    faults = []
-    for path in items:
+    faults, read = [], {}
+    for path in (map_path.with_suffix(".json") for map_path in maps):
         if path.parent.resolve() != folder.resolve():
             faults.append(f"{path}: lies outside {folder}; the catalogue links items of its own folder")
             continue
         try:
-            item = json.loads(path.read_text(encoding="utf-8"))
-            link = pystac.Link("item", f"./{path.name}", media_type="application/geo+json", title=item["properties"]["title"])
-            catalogue.add_link(link)
+            item = read[path] = json.loads(path.read_text(encoding="utf-8"))
+            facts = {"media_type": "application/geo+json", "title": item["properties"]["title"]}
+            catalogue.add_link(pystac.Link("item", f"./{path.name}", **facts))
         except (OSError, ValueError, KeyError) as error:
             faults.append(f"{path}: no readable STAC item ({type(error).__name__}: {error})")
     if faults:
         raise RasterError(faults)
+    for path, item in read.items():
+        up = {"href": f"./{CATALOGUE}", "type": "application/json", "title": title}
+        _write_json(path, item | {"links": [{"rel": "root", **up}, {"rel": "parent", **up}]})
     return _write_json(folder / CATALOGUE, catalogue.to_dict(include_self_link=False, transform_hrefs=False))
-
-
-def write_style(final: Path, info: MapInfo, vmin: float, vmax: float) -> Path:
-    """QGIS style of a map, beside it as ``.qml``: a continuous ramp from vmin to vmax, labels with the unit.
-
-    QGIS takes it up by itself when the map is opened, since it has the map's name. A map of one single value gets a ramp
-    one unit wide around it.
-
-    Parameters
-    ----------
-    final : Path
-        The map.
-    info : MapInfo
-        Gives unit and ramp.
-    vmin, vmax : float
-        Values of the first and the last colour, in the map's unit.
-
-    Raises
-    ------
-    RasterError
-        A limit is not a finite number, or vmin > vmax.
-    """
-    if not (math.isfinite(vmin) and math.isfinite(vmax) and vmin <= vmax):
-        raise RasterError(f"{final}: style from {vmin} to {vmax}; expected two finite numbers in rising order")
-    if vmin == vmax:
-        vmin, vmax = vmin - 0.5, vmax + 0.5
-    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
-    pipe = ET.SubElement(root, "pipe")
-    limits = {"classificationMin": repr(float(vmin)), "classificationMax": repr(float(vmax))}
-    renderer = ET.SubElement(
-        pipe, "rasterrenderer", type="singlebandpseudocolor", band="1", opacity="1", alphaBand="-1", nodataColor="", **limits
-    )
-    ET.SubElement(renderer, "rasterTransparency")
-    origin = ET.SubElement(renderer, "minMaxOrigin")
-    ET.SubElement(origin, "limits").text = "None"
-    ET.SubElement(origin, "extent").text = "WholeRaster"
-    ET.SubElement(origin, "statAccuracy").text = "Exact"
-    _add_shader(ET.SubElement(renderer, "rastershader"), RAMPS[info.colours], float(vmin), float(vmax), info.unit)
-    ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
-    ET.SubElement(root, "blendMode").text = "0"
-    ET.indent(root)
-    head = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-    return write_text(final.with_suffix(".qml"), head + ET.tostring(root, encoding="unicode") + "\n")
-
-
-def _add_shader(parent: ET.Element, colours: Sequence[str], vmin: float, vmax: float, unit: str) -> None:
-    """The ramp, once as a gradient (so that QGIS can stretch it again) and once as labelled steps."""
-    shader = ET.SubElement(
-        parent,
-        "colorrampshader",
-        colorRampType="INTERPOLATED",
-        classificationMode="2",
-        clip="0",
-        labelPrecision="4",
-        minimumValue=repr(vmin),
-        maximumValue=repr(vmax),
-    )
-    shares = [step / (len(colours) - 1) for step in range(len(colours))]
-    rgba = [",".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5)) + ",255" for colour in colours]
-    stops = ":".join(f"{share:g};{value}" for share, value in zip(shares[1:-1], rgba[1:-1], strict=True))
-    gradient = ET.SubElement(shader, "colorramp", type="gradient", name="[source]")
-    # the older "prop" form is read by every QGIS 3; the newer "Option" form is not
-    facts = {"color1": rgba[0], "color2": rgba[-1], "discrete": "0", "rampType": "gradient", "stops": stops}
-    for key, text in facts.items():
-        ET.SubElement(gradient, "prop", k=key, v=text)
-    for share, colour in zip(shares, colours, strict=True):
-        value = vmin + share * (vmax - vmin)
-        ET.SubElement(shader, "item", alpha="255", value=repr(value), label=f"{value:.4g} {unit}", color=colour)
-    legend = {"minimumLabel": "", "maximumLabel": "", "prefix": "", "suffix": f" {unit}"}
-    ET.SubElement(shader, "rampLegendSettings", direction="0", orientation="2", useContinuousLegend="1", **legend)

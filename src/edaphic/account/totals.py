@@ -1,0 +1,269 @@
+"""Stocks by layer and class, with true cell areas and the two bounds of the total that can be had from maps alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from edaphic.account.maps import Layer, Reader, check_shape, layer_name, open_maps, quantile_names
+from edaphic.account.sums import Sums
+from edaphic.covariates.grid import Window, cell_area_m2, windows
+from edaphic.errors import RasterError
+from edaphic.units import KG_PER_TG, M2_PER_KM2
+
+Code = int | str
+"""Code of a class; "" for all cells, "unclassified" for those without one."""
+
+UNCLASSIFIED = "unclassified"
+
+STOCK_COLUMNS = (
+    "by",
+    "class",
+    "class_name",
+    "top_cm",
+    "bottom_cm",
+    "cells",
+    "area_km2",
+    "mean_kg_m2",
+    "total_Tg",
+    "independent_low_Tg",
+    "independent_high_Tg",
+    "fully_correlated_low_Tg",
+    "fully_correlated_high_Tg",
+    "unmapped_km2",
+)
+
+# rows of what is summed over cells
+_CELLS, _AREA, _UNMAPPED, _TOTAL, _SQUARES, _LOW, _HIGH = range(7)
+
+
+@dataclass(frozen=True)
+class ClassLayer:
+    """A layer of classes to account by.
+
+    Parameters
+    ----------
+    name : str
+        As it is to stand in the table.
+    read : callable
+        Window -> codes (height, width), whole numbers as float32, NaN where a cell has no class.
+    labels : mapping of int to str
+        Names of the codes; a code without one is called "class CODE".
+    """
+
+    name: str
+    read: Reader
+    labels: Mapping[int, str]
+
+
+def stock_table(
+    grid: GeoBox,
+    maps: Mapping[Layer, Mapping[str, Path]],
+    classes: Sequence[ClassLayer] = (),
+    *,
+    interval: float = 0.9,
+    unit: str = "kg/m2",
+    window_size: int = 512,
+) -> pd.DataFrame:
+    """Total stocks of the mapped cells: all of them, and by class.
+
+    A total is the sum over cells of stock times the true area of the cell on the ellipsoid. Two bounds stand beside it,
+    at the level of ``interval``. **Neither is the error of the total**:
+
+    - *independent*: total +/- z times the root of the sum of (area x sd)^2, the error of every cell being its own. With
+      sd from the calibrated interval, (q95 - q05) / 2z, z cancels out. Errors of neighbouring cells are alike, so this
+      is **too narrow**, and a finer grid makes it narrower still without a single new observation.
+    - *fully correlated*: sum of area q05 and sum of area q95, as if every cell of the map were at its lower (upper)
+      limit at once. Most published products print this one as the interval of their total. Since errors far apart are
+      hardly related, it is **too wide**, unless something shared by all profiles (a pedotransfer rule, a laboratory
+      method, a sampling design) is wrong in the same direction everywhere and is not seen by the interval either.
+
+    The error of the total lies between the two where errors are positively correlated over some distance; finding where
+    takes a model of that correlation.
+
+    Parameters
+    ----------
+    grid : GeoBox
+        Grid of the maps.
+    maps : mapping of (top_cm, bottom_cm) to mapping of str to Path
+        For each layer its maps "mean", and "q05" and "q95" (for another interval the names of
+        :func:`~edaphic.account.maps.quantile_names`).
+    classes : sequence of ClassLayer
+        What to account by, besides all cells together.
+    interval : float
+        Level of the prediction interval that the two quantile maps bound.
+    unit : str
+        Unit of the maps.
+    window_size : int
+        Cells read at once, a side: bounds the memory, does not change the result.
+
+    Returns
+    -------
+    DataFrame with the columns :data:`STOCK_COLUMNS`. Rows: "all", then for each class layer its codes in rising order,
+    each with the layers from the top down. ``unmapped_km2`` is the area of the cells without a value: of the whole grid
+    for "all", of the class for a class. Cells without a class have their own row, "unclassified", where there are any,
+    so that cells, areas and totals over the rows of a class layer add up to those of "all". Areas in km2, ``total_Tg``
+    in Tg (1e9 kg).
+
+    Raises
+    ------
+    RasterError
+        Maps missing or unlike the grid, quantiles that cross or do not cover the same cells as the mean, codes that are
+        no whole numbers.
+    UnitError
+        ``unit`` is no unit of a stock, so that it has no total.
+
+    Notes
+    -----
+    Sums are compensated (:class:`~edaphic.account.sums.Sums`), in float64, windows in a fixed order.
+    """
+    layers = sorted(maps)
+    paths = named_paths(maps, interval)
+    _check_names(classes)
+    sums = Sums(7)
+    with open_maps(paths, grid, unit) as readers:
+        for window in windows(grid, window_size):
+            area = cell_area_m2(grid, window).ravel()
+            groups: list[tuple[str, Code, NDArray[np.intp] | None]] = [("all", "", None)]
+            for by in classes:
+                codes = check_shape(np.asarray(by.read(window)), window, f"class layer {by.name}").ravel()
+                groups += list(_split(by.name, codes))
+            for layer in layers:
+                values = quantities(area, *layer_values(readers, layer, window, interval))
+                for by_name, code, cells in groups:
+                    part = values if cells is None else np.take(values, cells, axis=1)
+                    sums.add((by_name, code, layer), part.sum(axis=1))
+    rows = []
+    for by_name, code, name in _rows(sums, classes):
+        for layer in layers:
+            key = {"by": by_name, "class": "" if code == "" else str(code), "class_name": name}
+            rows.append(key | _row(sums[(by_name, code, layer)], layer))
+    return pd.DataFrame(rows, columns=list(STOCK_COLUMNS))
+
+
+def named_paths(maps: Mapping[Layer, Mapping[str, Path]], interval: float) -> dict[str, Path]:
+    """Paths of the maps of all layers, each under its layer and statistic.
+
+    Raises
+    ------
+    RasterError
+        A layer lacks the mean or one of the two quantiles.
+    """
+    wanted = ("mean", *quantile_names(interval))
+    lacking = [
+        f"maps of {layer_name(layer)}: no {statistic!r} among {', '.join(sorted(maps[layer])) or 'none'}"
+        for layer in sorted(maps)
+        for statistic in wanted
+        if statistic not in maps[layer]
+    ]
+    if lacking or not maps:
+        raise RasterError(lacking or "maps: none given; expected at least one layer")
+    return {f"{layer_name(layer)} {name}": maps[layer][name] for layer in sorted(maps) for name in wanted}
+
+
+def layer_values(
+    readers: Mapping[str, Reader], layer: Layer, window: Window, interval: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and both quantiles of a layer in a window, flat, kg/m2.
+
+    Raises
+    ------
+    RasterError
+        They do not cover the same cells, or the quantiles cross.
+    """
+    where = layer_name(layer)
+    low_name, high_name = quantile_names(interval)
+    mean, low, high = (readers[f"{where} {name}"](window).ravel() for name in ("mean", low_name, high_name))
+    faults = []
+    for name, values in ((low_name, low), (high_name, high)):
+        if unlike := int(np.count_nonzero(np.isnan(values) != np.isnan(mean))):
+            faults.append(f"maps of {where}: {name} and mean cover different cells ({unlike} in {window})")
+    if crossing := int(np.count_nonzero(low > high)):
+        faults.append(f"maps of {where}: {low_name} above {high_name} in {crossing} cells of {window}")
+    if faults:
+        raise RasterError(faults)
+    return np.asarray(mean, np.float64), np.asarray(low, np.float64), np.asarray(high, np.float64)
+
+
+def quantities(
+    area_m2: NDArray[np.float64], mean: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What is summed, cell by cell, shape (7, n); a cell without a mean counts as unmapped area only.
+
+    Rows: mapped (0 or 1), mapped area, unmapped area, stock (kg), squared half width of its interval (kg2), stock at
+    the lower and at the upper limit.
+    """
+    mapped = ~np.isnan(mean)
+    area = np.nan_to_num(area_m2, nan=0.0)  # corners of a projection that are no place on the Earth
+    weight = np.where(mapped, area, 0.0)
+    stock, half, lower, upper = np.where(mapped, np.stack([mean, (high - low) / 2.0, low, high]), 0.0) * weight
+    return np.stack([mapped.astype(np.float64), weight, area - weight, stock, half**2, lower, upper])
+
+
+def bounds(sums: NDArray[np.float64]) -> dict[str, float]:
+    """Total and both of its bounds in Tg, from sums of :func:`quantities`.
+
+    Four cells of 1 km2, each 10 kg/m2 with an interval from 9 to 11:
+
+    >>> one = np.array([1e6]), np.array([10.0]), np.array([9.0]), np.array([11.0])
+    >>> list(bounds(4 * quantities(*one)[:, 0]).values())
+    [0.04, 0.038, 0.042, 0.036, 0.044]
+    """
+    total, half = sums[_TOTAL] / KG_PER_TG, float(np.sqrt(sums[_SQUARES])) / KG_PER_TG
+    return {
+        "total_Tg": float(total),
+        "independent_low_Tg": float(total - half),
+        "independent_high_Tg": float(total + half),
+        "fully_correlated_low_Tg": float(sums[_LOW] / KG_PER_TG),
+        "fully_correlated_high_Tg": float(sums[_HIGH] / KG_PER_TG),
+    }
+
+
+def _row(sums: NDArray[np.float64], layer: Layer) -> dict[str, object]:
+    area = float(sums[_AREA])
+    return {
+        "top_cm": float(layer[0]),
+        "bottom_cm": float(layer[1]),
+        "cells": int(sums[_CELLS]),
+        "area_km2": area / M2_PER_KM2,
+        "mean_kg_m2": float(sums[_TOTAL]) / area if area > 0.0 else float("nan"),
+        "unmapped_km2": float(sums[_UNMAPPED]) / M2_PER_KM2,
+        **bounds(sums),
+    }
+
+
+def _check_names(classes: Sequence[ClassLayer]) -> None:
+    names = ["all", *(by.name for by in classes)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RasterError([f"class layer {name}: the name is taken; expected another one" for name in twice])
+
+
+def _split(name: str, codes: NDArray[np.floating]) -> Iterator[tuple[str, Code, NDArray[np.intp]]]:
+    """Cells of each code of a window, in order; those without a code under :data:`UNCLASSIFIED`."""
+    if odd := int(np.count_nonzero((codes != np.rint(codes)) & ~np.isnan(codes))):
+        raise RasterError(
+            f"class layer {name}: {odd} codes are no whole numbers; was it resampled as a continuous layer?"
+        )
+    order = np.argsort(codes, kind="stable")  # NaN last
+    ranked = codes[order]
+    starts = np.flatnonzero(np.r_[True, (ranked[1:] != ranked[:-1]) & ~(np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))])
+    for cells in np.split(order, starts[1:]):
+        code = codes[cells[0]]
+        yield name, UNCLASSIFIED if np.isnan(code) else int(code), cells
+
+
+def _rows(sums: Sums, classes: Sequence[ClassLayer]) -> Iterator[tuple[str, Code, str]]:
+    yield "all", "", "all"
+    seen = {key[:2] for key in sums if isinstance(key, tuple)}
+    for by in classes:
+        for code in sorted(code for name, code in seen if name == by.name and isinstance(code, int)):
+            yield by.name, code, by.labels.get(code, f"class {code}")
+        if (by.name, UNCLASSIFIED) in seen:
+            yield by.name, UNCLASSIFIED, UNCLASSIFIED

@@ -1,0 +1,103 @@
+"""Rectangles of a source file, as float64 with NaN where there is no value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as FileWindow
+
+from edaphic.covariates.facts import LARGEST_CODE, LayerFacts, stored
+from edaphic.covariates.handles import reason
+from edaphic.errors import RasterError
+
+HUGE = 1e30
+"""Beyond this size a nodata value marks every number of its sign as missing: files often hold -3.4028235e38 where
+their tag says -1.8e308 or a rounded number."""
+
+
+def read_block(
+    dataset: DatasetReader, facts: LayerFacts, rows: tuple[int, int], cols: tuple[int, int], wraps: int = 0
+) -> NDArray[np.float64]:
+    """Stored numbers (before scale and offset) of a rectangle of a source.
+
+    Parameters
+    ----------
+    dataset : DatasetReader
+        The opened file, used by nobody else meanwhile.
+    facts : LayerFacts
+        What to read, and what means "no value".
+    rows, cols : (int, int)
+        First, and one after the last.
+    wraps : int
+        If not 0, column ``c`` is column ``c`` modulo ``wraps``.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows, cols).
+
+    Raises
+    ------
+    RasterError
+        The file cannot be read there, or holds what is no class code.
+    """
+    (top, bottom), (left, right) = rows, cols
+    parts = []
+    while left < right:
+        start = left % wraps if wraps else left
+        stop = min(start + right - left, wraps) if wraps else right
+        parts.append(_rectangle(dataset, facts, FileWindow(start, top, stop - start, bottom - top)))
+        left += stop - start
+    return np.concatenate(parts, axis=1)
+
+
+def _rectangle(dataset: DatasetReader, facts: LayerFacts, window: FileWindow) -> NDArray[np.float64]:
+    try:
+        raw = dataset.read(facts.band, window=window)
+        mask = dataset.read_masks(facts.band, window=window) if facts.masked else None
+    except (RasterioError, OSError) as error:
+        last_row, last_col = window.row_off + window.height, window.col_off + window.width
+        where = f"rows {window.row_off} to {last_row - 1}, columns {window.col_off} to {last_col - 1}"
+        raise RasterError(
+            f"{facts.name}: {facts.path}: {where} cannot be read ({reason(error, facts.path)}); expected a whole file"
+        ) from error
+    values = raw.astype(np.float64)
+    values[missing(raw, facts.nodata)] = np.nan
+    if mask is not None:
+        values[mask == 0] = np.nan
+    if facts.kind == "class":
+        _check_codes(values, raw.dtype, facts)
+    return values
+
+
+def missing(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    """Where stored numbers mean "no value": compared in their own data type; infinite numbers and NaN always do.
+
+    Examples
+    --------
+    >>> missing(np.array([0, 255], dtype=np.uint8), -1.0).tolist()  # 255 is not -1
+    [False, False]
+    >>> missing(np.array([-3.4028235e38, 0.1], dtype=np.float32), -1.7976931348623157e308).tolist()
+    [True, False]
+    """
+    empty = ~np.isfinite(raw) if raw.dtype.kind == "f" else np.zeros(raw.shape, dtype=bool)
+    if nodata is None or np.isnan(nodata):
+        return np.asarray(empty, dtype=bool)
+    if raw.dtype.kind == "f" and abs(nodata) > HUGE:
+        return np.asarray(empty | (raw * np.sign(nodata) > HUGE))
+    value = stored(nodata, raw.dtype)
+    return np.asarray(empty if value is None else empty | (raw == value), dtype=bool)
+
+
+def _check_codes(values: NDArray[np.float64], dtype: np.dtype[Any], facts: LayerFacts) -> None:
+    if dtype.kind in "iu" and dtype.itemsize <= 2:
+        return
+    given = values[~np.isnan(values)]
+    odd = given[(given != np.round(given)) | (np.abs(given) > LARGEST_CODE)]
+    if odd.size:
+        raise RasterError(
+            f"{facts.name}: {facts.path}: value {odd[0]:.9g}; expected class codes, whole numbers up to {LARGEST_CODE}"
+        )

@@ -1,0 +1,172 @@
+"""Open rasters, shared safely between threads.
+
+A GDAL dataset must not be used by two threads at once, and opening one for every window is slow. So opened rasters
+wait in a pool: a reader takes one out, alone, and puts it back; whoever needs a raster of which none is waiting opens
+another. The number that may wait is bounded, so that a stack of many hundred layers does not run out of file handles.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+
+from edaphic.errors import RasterError
+
+Key = tuple[str, tuple[int, int] | None]
+"""A raster as it was when it was described: its path, and its time of change and size."""
+
+WAITING = 400
+"""Most rasters that may wait opened; below the usual limit of 1,024 open files of a process."""
+
+
+class Handles:
+    """A bounded pool of opened rasters.
+
+    Parameters
+    ----------
+    limit : int
+        Most rasters that may wait at a time; the one unused longest is closed first.
+
+    Examples
+    --------
+    >>> pool = Handles(limit=2)
+    >>> pool.waiting
+    0
+    """
+
+    def __init__(self, limit: int = WAITING) -> None:
+        self._limit = limit
+        self._start()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._start)
+
+    def _start(self) -> None:
+        # Also after a fork: a child must neither use nor close what its parent has open.
+        self._parents = getattr(self, "_idle", None)
+        self._lock = threading.Lock()
+        self._idle: OrderedDict[Key, list[DatasetReader]] = OrderedDict()
+        self._count = 0
+
+    @property
+    def waiting(self) -> int:
+        """Number of opened rasters that nobody uses now."""
+        return self._count
+
+    @contextmanager
+    def take(self, key: Key) -> Iterator[DatasetReader]:
+        """An opened raster that is the caller's alone while the context lasts; closed if the context fails.
+
+        Raises
+        ------
+        RasterError
+            The file is missing, is no raster, or is not the one of the key any more.
+        """
+        with self._lock:
+            idle = self._idle.get(key)
+            dataset = idle.pop() if idle else None
+            self._count -= dataset is not None
+        dataset = dataset or _open_same(key)
+        try:
+            yield dataset
+        except BaseException:
+            dataset.close()
+            raise
+        for surplus in self._put(key, dataset):
+            surplus.close()
+
+    def _put(self, key: Key, dataset: DatasetReader) -> list[DatasetReader]:
+        with self._lock:
+            self._idle.setdefault(key, []).append(dataset)
+            self._idle.move_to_end(key)
+            self._count += 1
+            surplus = []
+            while self._count > self._limit:
+                oldest = next(iter(self._idle))
+                if self._idle[oldest]:
+                    surplus.append(self._idle[oldest].pop())
+                    self._count -= 1
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+        return surplus
+
+    def close(self) -> None:
+        """Close every raster that waits; later reads open what they need again."""
+        with self._lock:
+            idle, self._idle, self._count = self._idle, OrderedDict(), 0
+        for datasets in idle.values():
+            for dataset in datasets:
+                dataset.close()
+
+
+def _open_same(key: Key) -> DatasetReader:
+    dataset = open_raster(key[0])
+    if stamp(key[0]) != key[1]:
+        dataset.close()
+        raise RasterError(f"{key[0]}: the file has changed since it was described; expected it to stay the same")
+    return dataset
+
+
+def open_raster(path: str | Path) -> DatasetReader:
+    """Open a raster; the caller closes it.
+
+    Raises
+    ------
+    RasterError
+        The file is missing, or GDAL does not know it as a raster.
+
+    Examples
+    --------
+    >>> open_raster("missing.tif")
+    Traceback (most recent call last):
+    edaphic.errors.RasterError: missing.tif: no such file; expected a raster
+    """
+    name = os.fspath(path)
+    if is_local(name) and not Path(name).exists():
+        raise RasterError(f"{name}: no such file; expected a raster")
+    try:
+        return rasterio.open(name)
+    except (RasterioError, OSError) as error:
+        raise RasterError(f"{name}: not a raster that can be read ({reason(error, name)})") from error
+
+
+def is_local(name: str) -> bool:
+    """Whether a name is a file of this machine, not a GDAL subdataset, virtual file or web address."""
+    return not name.startswith("/vsi") and (Path(name).exists() or ":" not in name.replace(":\\", ""))
+
+
+def stamp(path: str | Path) -> tuple[int, int] | None:
+    """Time of change (ns) and size of a file, to know when it is another one; None where there is no file.
+
+    >>> stamp("missing.tif") is None
+    True
+    """
+    name = os.fspath(path)
+    if not is_local(name) or not Path(name).exists():
+        return None
+    status = Path(name).stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def reason(error: BaseException, name: str) -> str:
+    """What GDAL said, on one line, without the name of the file that the message names already."""
+    said = str(error.__cause__ or error)
+    for form in (f"'{name}'", name, f"{Path(name).name}, "):
+        said = said.replace(form, "")
+    return " ".join(said.split()).strip(" :.,")
+
+
+HANDLES = Handles()
+"""The pool that every layer reads from."""
+
+
+def close_rasters() -> None:
+    """Close every raster that the layers hold open; later reads open what they need again."""
+    HANDLES.close()

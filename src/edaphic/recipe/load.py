@@ -1,0 +1,116 @@
+"""Recipe file <-> :class:`Recipe`, with all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edaphic.errors import RecipeError
+from edaphic.recipe.faults import Fault, Loc, dotted, explained
+from edaphic.recipe.recipe import Recipe
+from edaphic.recipe.text import Document, read_text, write_text
+
+
+def load(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    RecipeError
+        The file cannot be read, or the recipe has faults: one line for each, in their order in the file, of the form
+        ``recipe.yaml:LINE: key.path: found ...; expected ...``.
+    """
+    return parse(_file_text(path), path.name)
+
+
+def parse(text: str, name: str = "recipe.yaml") -> Recipe:
+    """Recipe from its text; ``name`` stands before each fault.
+
+    Examples
+    --------
+    >>> parse("edaphic: 1\\nname: test\\nsede: 7\\n")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    edaphic.errors.RecipeError: recipe.yaml:3: sede: found an unknown key; expected ... (did you mean 'seed'?)
+    """
+    document = read_text(text)
+    faults = list(document.faults)
+    if document.values is None and not faults:
+        faults.append(Fault((), "nothing", "a recipe ('edaphic template start' prints one)"))
+    if document.values is None:
+        raise RecipeError(_lines(faults, document, name))
+    try:
+        recipe = Recipe.model_validate(document.values)
+    except ValidationError as error:
+        unread = [fault.loc for fault in faults]
+        faults += [fault for fault in explained(error, Recipe) if not _within(fault.loc, unread)]
+    if faults:
+        raise RecipeError(_lines(faults, document, name))
+    return recipe
+
+
+def dump(recipe: Recipe) -> str:
+    """YAML of a recipe with every default written out; :func:`parse` makes an equal recipe of it.
+
+    Examples
+    --------
+    >>> text = '''
+    ... edaphic: 1
+    ... name: test
+    ... grid: {like: dem.tif}
+    ... profiles: {sources: [{horizons: horizons.csv}], layers: [0-30]}
+    ... covariates: {layers: [{path: dem.tif}]}
+    ... '''
+    >>> parse(dump(parse(text))) == parse(text)
+    True
+    >>> "bootstrap: 1000" in dump(parse(text))
+    True
+    """
+    return write_text({key: _plain(value) for key, value in recipe.model_dump().items()})
+
+
+def report(faults: Iterable[Fault], path: Path) -> list[str]:
+    """Faults that show only when the files a recipe names are looked at, each with its line in the recipe.
+
+    Examples
+    --------
+    ``report([Fault(("grid", "like"), "no file 'dem.tif'", "a file that exists")], path)`` gives
+    ``["recipe.yaml:4: grid.like: found no file 'dem.tif'; expected a file that exists"]``.
+    """
+    return _lines(faults, read_text(_file_text(path)), path.name)
+
+
+def _file_text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RecipeError(f"{path}: found no readable file ({reason}); expected a recipe in YAML") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise RecipeError(f"{path.name}:{line}: found bytes that are no UTF-8; expected text in YAML") from None
+
+
+def _within(loc: Loc, places: Iterable[Loc]) -> bool:
+    return any(loc[: len(place)] == place for place in places)
+
+
+def _lines(faults: Iterable[Fault], document: Document, name: str) -> list[str]:
+    """Faults as lines of text, in the order of the recipe."""
+    placed = sorted(((fault.line or document.line(fault.loc), fault) for fault in faults), key=lambda pair: pair[0])
+    return [
+        f"{name}:{line}: {f'{dotted(fault.loc)}: ' if fault.loc else ''}found {fault.found}; expected {fault.expected}"
+        for line, fault in placed
+    ]
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value

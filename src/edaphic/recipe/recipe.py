@@ -1,0 +1,157 @@
+"""The whole recipe, and the rules between its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from pathlib import PurePath
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from edaphic.recipe.base import Section, Text
+from edaphic.recipe.faults import Fault, meant
+from edaphic.recipe.inputs import Covariates, Grid, Profiles
+from edaphic.recipe.values import layer_text
+from edaphic.recipe.work import QUANTITIES, Account, Evidence, Maps, Model, Report
+from edaphic.units import units_of
+
+S = TypeVar("S", bound=Section)
+
+
+class Recipe(Section):
+    """Everything that a run is told. Lists are tuples, sections are frozen, paths are as written."""
+
+    edaphic: Literal[1] = Field(description="Version of the recipe format: 1.")
+    name: Text = Field(description="What the maps are called.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Start of all random numbers; one seed, one result.")
+    root: Text = Field(default=".", description="Folder that paths start from, seen from the recipe's folder.")
+    grid: Grid = Field(
+        description="Cells of the maps: {like: raster}, {crs, resolution, bounds} or {region, resolution}."
+    )
+    profiles: Profiles = Field(description="The soil profiles, and how they become values of layers.")
+    covariates: Covariates = Field(description="Rasters that explain soil carbon.")
+    model: Model = Field(default=Model(), description="What is predicted, and by what.")
+    evidence: Evidence = Field(default=Evidence(), description="How the model is checked.")
+    maps: Maps = Field(default=Maps(), description="Which maps are written.")
+    account: Account = Field(default=Account(), description="Tables of carbon stocks, and comparisons.")
+    report: Report = Field(default=Report(), description="The report page.")
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        sections = _Sound(given)
+        return [fault for rule in _RULES for fault in rule(sections)]
+
+
+def whole_layer(recipe: Recipe) -> tuple[float, float] | None:
+    """All layers together, where there are several and each begins where the one above it ends.
+
+    Returns
+    -------
+    (top, bottom) in cm, or None for a single layer or layers with gaps between them.
+    """
+    return _whole(recipe.profiles)
+
+
+def _whole(profiles: Profiles) -> tuple[float, float] | None:
+    layers = profiles.layers
+    touching = all(above[1] == below[0] for above, below in pairwise(layers))
+    return (layers[0][0], layers[-1][1]) if touching and len(layers) > 1 else None
+
+
+class _Sound:
+    """Sections of a raw recipe that are sound in themselves; None for the others."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.profiles = _sound(Profiles, given.get("profiles"))
+        self.covariates = _sound(Covariates, given.get("covariates"))
+        self.model = _sound(Model, given.get("model", {}))
+        self.evidence = _sound(Evidence, given.get("evidence", {}))
+        self.maps = _sound(Maps, given.get("maps", {}))
+        self.account = _sound(Account, given.get("account", {}))
+
+
+def _sound(section: type[S], value: Any) -> S | None:
+    try:
+        return section.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _layers_are_mapped(sound: _Sound) -> list[Fault]:
+    """Other maps show a layer that is mapped here."""
+    if sound.profiles is None or sound.account is None:
+        return []
+    whole = _whole(sound.profiles)
+    mapped = [*sound.profiles.layers, *([whole] if whole else [])]
+    expected = f"one of the mapped layers {', '.join(map(layer_text, mapped))}"
+    return [
+        Fault(("account", key, place, "layer"), repr(layer_text(other.layer)), expected)
+        for key, others in (("compare", sound.account.compare), ("truth", sound.account.truth))
+        for place, other in enumerate(others)
+        if other.layer not in mapped
+    ]
+
+
+def _units_fit_the_target(sound: _Sound) -> list[Fault]:
+    """Stocks are compared with stocks, contents with contents."""
+    if sound.model is None or sound.account is None:
+        return []
+    target = sound.model.target
+    units = [unit for quantity in QUANTITIES[target.removeprefix("log_")] for unit in units_of(quantity)]
+    return [
+        Fault(("account", key, place, "unit"), repr(other.unit), f"a unit of {target}, one of {', '.join(units)}")
+        for key, others in (("compare", sound.account.compare), ("truth", sound.account.truth))
+        for place, other in enumerate(others)
+        if other.unit not in units
+    ]
+
+
+def _masks_and_divisions_are_classes(sound: _Sound) -> list[Fault]:
+    """Masks, and divisions given by a name, are covariates with classes."""
+    if sound.covariates is None:
+        return []
+    asked: list[tuple[tuple[str | int, ...], str]] = []
+    if sound.maps is not None:
+        asked += [(("maps", "mask", name), name) for name in sound.maps.mask]
+    if sound.account is not None:
+        by = enumerate(sound.account.by)
+        asked += [(("account", "by", place), name) for place, name in by if isinstance(name, str)]
+    names = [layer.own_name for layer in sound.covariates.layers if layer.kind == "class" and layer.own_name]
+    expected = "a covariate of kind class" + (f", one of {', '.join(names)}" if names else "")
+    answers = [(loc, name, _why_no_class(sound.covariates, name)) for loc, name in asked]
+    return [Fault(loc, why, expected + meant(name, names)) for loc, name, why in answers if why]
+
+
+def _why_no_class(covariates: Covariates, name: str) -> str:
+    """What keeps a name from being a covariate with classes; empty where nothing does, as far as the recipe tells."""
+    if any(fnmatchcase(name, pattern) for pattern in covariates.exclude):
+        return f"{name!r}, which is excluded"
+    kinds = [layer.kind for layer in covariates.layers if layer.own_name == name]
+    kinds = kinds or [
+        layer.kind
+        for layer in covariates.layers
+        if layer.own_name is None and fnmatchcase(name, PurePath(layer.path).stem)
+    ]
+    if not kinds:
+        return f"{name!r}, which is no covariate"
+    return "" if "class" in kinds else f"{name!r}, which is continuous"
+
+
+def _quantiles_fit_the_interval(sound: _Sound) -> list[Fault]:
+    """Maps named q05 and q95 are the ends of a 90 % interval."""
+    if sound.maps is None or sound.evidence is None or sound.evidence.interval == 0.9:
+        return []
+    ends = [stat for stat in sound.maps.stats if stat in ("q05", "q95")]
+    found = f"{sound.evidence.interval:g} beside maps of {' and '.join(ends)}"
+    expected = "0.9, whose ends they are, or maps.stats without them"
+    return [Fault(("evidence", "interval"), found, expected)] if ends else []
+
+
+_RULES: tuple[Callable[[_Sound], list[Fault]], ...] = (
+    _layers_are_mapped,
+    _units_fit_the_target,
+    _masks_and_divisions_are_classes,
+    _quantiles_fit_the_interval,
+)

@@ -1,0 +1,224 @@
+"""Single figures looked up in a finished run: what is mapped, how good it is, how much there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from edaphic.report.folder import RunFolder
+from edaphic.report.words import layer_text
+
+DESIGN_ORDER = ("profile", "block")
+IN_SAMPLE = "in_sample"
+ALL_LAYERS = "all layers"
+
+DESIGN_WORDS: Mapping[str, str] = {
+    "profile": "whole profiles left out",
+    "block": "whole blocks of land left out",
+    "in_sample": "the profiles the model was fitted to",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the maps show: its name, unit, and whether it is a stock that can be summed over an area."""
+
+    name: str
+    unit: str
+    is_stock: bool
+
+
+_TARGETS = {
+    "soc_stock": Target("SOC stock", "kg/m2", True),
+    "soc_density": Target("SOC density", "kg/m3", False),
+    "soc": Target("SOC content", "g/kg", False),
+    "beta": Target("beta", "", False),
+}
+
+
+def target_of(run: RunFolder) -> Target:
+    """What the run maps: by the maps' names, else by the recipe; an unknown name is shown as it is, without unit."""
+    named = run.maps[0].target if run.maps else str(run.setting("model", "target") or "soc_stock").removeprefix("log_")
+    return _TARGETS.get(named, Target(named, "", False))
+
+
+def interval_of(run: RunFolder) -> float:
+    """Nominal coverage of the intervals: from the calibration table, else the recipe, else 0.9."""
+    table = run.table("calibration")
+    if table is not None and table["nominal"].notna().any():
+        return float(table["nominal"].dropna().iloc[0])
+    setting = run.setting("evidence", "interval")
+    return float(setting) if isinstance(setting, (int, float)) and not isinstance(setting, bool) else 0.9
+
+
+def designs_of(table: pd.DataFrame | None, *, with_in_sample: bool = False) -> list[str]:
+    """Cross-validation designs of a table, profile and block first; the in-sample one only on request, and last."""
+    if table is None:
+        return []
+    found = list(dict.fromkeys(table["design"]))
+    ordered = [name for name in DESIGN_ORDER if name in found]
+    ordered += [name for name in found if name not in (*DESIGN_ORDER, IN_SAMPLE)]
+    return ordered + ([IN_SAMPLE] if with_in_sample and IN_SAMPLE in found else [])
+
+
+def natural(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Rows on the scale of the target itself."""
+    return metrics[metrics["scale"] != "log"]
+
+
+def metric(run: RunFolder, design: str, name: str, layer: str = ALL_LAYERS) -> float:
+    """One metric on the natural scale, NaN where it is not in the table.
+
+    A run with one layer may have no row for all layers together: its only layer answers for it.
+    """
+    table = run.table("metrics")
+    if table is None or name not in table:
+        return math.nan
+    rows = natural(table)
+    rows = rows[rows["design"] == design]
+    found = rows[rows["layer"] == layer]
+    if found.empty and layer == ALL_LAYERS and len(rows) == 1:
+        found = rows
+    return float(found[name].iloc[0]) if len(found) else math.nan
+
+
+def calibration(run: RunFolder, design: str, name: str, group: str = ALL_LAYERS) -> float:
+    """One figure of the calibration table, NaN where it is not in the table."""
+    table = run.table("calibration")
+    if table is None:
+        return math.nan
+    rows = table[table["design"] == design]
+    found = rows[rows["group"] == group]
+    if found.empty and group == ALL_LAYERS:
+        groups = rows[~rows["group"].str.startswith("decile")]
+        found = groups if len(groups) == 1 else found
+    return float(found[name].iloc[0]) if len(found) else math.nan
+
+
+def evidence_name(run: RunFolder, layer: tuple[float, float]) -> str:
+    """How the evidence tables name a layer: "0-30 cm", or "whole 0-100 cm" where that row is the one there is."""
+    plain = f"{layer[0]:g}-{layer[1]:g} cm"
+    table = run.table("metrics")
+    names = set() if table is None else set(table["layer"])
+    return f"whole {plain}" if plain not in names and f"whole {plain}" in names else plain
+
+
+def stock_rows(run: RunFolder) -> pd.DataFrame | None:
+    """Rows of the stock table over all classes, whole depth last; None where there are none."""
+    table = run.table("stocks")
+    if table is None:
+        return None
+    rows = table[table["by"] == "all"]
+    whole = [(top, bottom) == run.whole for top, bottom in zip(rows["top_cm"], rows["bottom_cm"], strict=True)]
+    rows = rows.assign(_whole=whole).sort_values(["_whole", "top_cm", "bottom_cm"], kind="stable")
+    return None if rows.empty else rows.drop(columns="_whole").reset_index(drop=True)
+
+
+def whole_stock(run: RunFolder) -> Mapping[str, Any] | None:
+    """The stock table's row of the whole depth; of the only layer where there is one; else None."""
+    rows = stock_rows(run)
+    if rows is None:
+        return None
+    found = (
+        rows
+        if len(rows) == 1
+        else rows[[pair == run.whole for pair in zip(rows["top_cm"], rows["bottom_cm"], strict=True)]]
+    )
+    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+
+
+def single_layers(run: RunFolder) -> list[tuple[float, float]]:
+    """Layers without the one that holds all others (unless it is the only one)."""
+    layers = list(run.layers)
+    return [layer for layer in layers if layer != run.whole] or layers
+
+
+def covers(layers: list[tuple[float, float]], whole: tuple[float, float] | None) -> bool:
+    """Whether layers follow each other without gap or overlap from the whole depth's top to its bottom.
+
+    >>> covers([(0.0, 30.0), (30.0, 100.0)], (0.0, 100.0)), covers([(0.0, 30.0), (60.0, 100.0)], (0.0, 100.0))
+    (True, False)
+    """
+    if whole is None or not layers:
+        return False
+    edges = [edge for layer in sorted(layers) for edge in layer]
+    return (edges[0], edges[-1]) == whole and all(edges[i] == edges[i + 1] for i in range(1, len(edges) - 1, 2))
+
+
+def depth_words(run: RunFolder) -> str:
+    """The depth that all layers span together.
+
+    Empty where no layer is known.
+    """
+    if not run.layers:
+        return ""
+    return layer_text(min(top for top, _ in run.layers), max(bottom for _, bottom in run.layers))
+
+
+def counted(run: RunFolder, *keys: str) -> float:
+    """A count of profiles/summary.json, NaN where it is not given."""
+    here: Any = run.summary
+    for key in keys:
+        here = here.get(key) if isinstance(here, Mapping) else None
+    return float(here) if isinstance(here, (int, float)) and not isinstance(here, bool) else math.nan
+
+
+def share(part: float, *others: float) -> float:
+    """Part of a whole made of the part and the others; NaN where nothing is known.
+
+    >>> share(30.0, 70.0)
+    0.3
+    """
+    whole = part + sum(others)
+    return part / whole if math.isfinite(whole) and whole > 0.0 else math.nan
+
+
+def depth_table(run: RunFolder, target: Target) -> tuple[pd.DataFrame, str, str] | None:
+    """Observed and predicted values by depth, one row per single layer, for the depth figure.
+
+    Stocks of layers are divided by their thickness, so that thin and thick layers can be compared. Rows come from the
+    held-out predictions of the first design (observed and predicted of the same profiles); where there are none, from the
+    layer table (observed only).
+
+    Returns
+    -------
+    (DataFrame, unit, where it is from) or None. Columns top_cm, bottom_cm, n, observed_q05, observed_q25, observed_q75,
+    observed_q95, observed_mean, predicted_mean.
+    """
+    table, source = _depth_rows(run, target)
+    if table is None:
+        return None
+    unit = "kg/m3" if target.is_stock else target.unit
+    rows = []
+    for layer in sorted(set(zip(table["top_cm"], table["bottom_cm"], strict=True)) & set(single_layers(run))):
+        here = table[(table["top_cm"] == layer[0]) & (table["bottom_cm"] == layer[1]) & table["observed"].notna()]
+        if here.empty:
+            continue
+        thickness_m = 0.01 * (layer[1] - layer[0]) if target.is_stock else 1.0
+        observed = here["observed"].to_numpy() / thickness_m
+        low, quarter, three_quarters, high = np.quantile(observed, [0.05, 0.25, 0.75, 0.95])
+        predicted = here["predicted"].to_numpy() / thickness_m
+        mean = float(predicted.mean()) if np.isfinite(predicted).all() else math.nan
+        rows.append((*layer, len(here), low, quarter, three_quarters, high, observed.mean(), mean))
+    names = "top_cm bottom_cm n observed_q05 observed_q25 observed_q75 observed_q95 observed_mean predicted_mean"
+    return (pd.DataFrame(rows, columns=names.split()), unit, source) if rows else None
+
+
+def _depth_rows(run: RunFolder, target: Target) -> tuple[pd.DataFrame | None, str]:
+    table = run.table("out_of_fold")
+    designs = designs_of(table)
+    if table is not None and designs:
+        rows = table[(table["design"] == designs[0]) & table["predicted"].notna()]
+        return rows, f"held-out predictions of the {designs[0]} design and the values observed there"
+    column = {"SOC stock": "soc_stock_kg_m2", "SOC density": "soc_density_kg_m3", "SOC content": "soc_g_kg"}.get(
+        target.name
+    )
+    layers = run.table("layers")
+    if layers is None or column is None:
+        return None, ""
+    return layers.rename(columns={column: "observed"}).assign(predicted=math.nan), "the values observed at the profiles"

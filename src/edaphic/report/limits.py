@@ -1,0 +1,210 @@
+"""What the numbers of a run do not say, in plain words, drawn from the facts of that run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from edaphic.report.facts import (
+    Target,
+    counted,
+    depth_words,
+    designs_of,
+    interval_of,
+    metric,
+    share,
+    stock_rows,
+)
+from edaphic.report.folder import RunFolder
+from edaphic.report.words import count, fixed, is_known, layer_text, listing, number, percent, plural
+
+_SMALL_GAP = 0.03
+
+
+def limits(run: RunFolder, target: Target) -> list[str]:
+    """Sentences on the limits, only those that the run's files support.
+
+    Parameters
+    ----------
+    run : RunFolder
+    target : Target
+
+    Returns
+    -------
+    list of str
+    """
+    parts: tuple[Iterable[str], ...] = (
+        _totals(run),
+        _support(run),
+        _transfer(run),
+        _selection(run),
+        _applicability(run),
+        _observed_in_part(run),
+        _density(run, target),
+        _organic(run),
+        _time(run),
+        _dropped(run),
+        _references(run),
+        _depth(run),
+    )
+    return [sentence for part in parts for sentence in part]
+
+
+def _totals(run: RunFolder) -> Iterable[str]:
+    if stock_rows(run) is not None:
+        yield (
+            "The two bounds of a total are limiting cases, not a modelled error: how far errors of neighbouring cells go together "
+            "was not modelled. Errors that all profiles share (a laboratory method, the bulk density rule) are in neither."
+        )
+
+
+def _support(run: RunFolder) -> Iterable[str]:
+    if any(stat.startswith("q") for layer in run.maps for stat in layer.paths):
+        yield (
+            f"The {percent(interval_of(run))} intervals of the maps hold for a single profile dug in a cell, not for the mean of the "
+            "cell, which varies less."
+        )
+
+
+def _transfer(run: RunFolder) -> Iterable[str]:
+    by_profile, by_block = metric(run, "profile", "mec"), metric(run, "block", "mec")
+    if not (is_known(by_profile) and is_known(by_block)):
+        names = listing(designs_of(run.table("metrics")))
+        if names:
+            yield f"The evidence rests on one kind of hold-out ({names}); how good the map is under another is not known."
+        return
+    gap = by_profile - by_block
+    if gap > _SMALL_GAP:
+        yield (
+            f"Held-out blocks of land are predicted worse than held-out profiles (MEC {fixed(by_block)} against {fixed(by_profile)}): "
+            "profiles lie in clusters, and near neighbours help. Far from any profile expect the block figure, not the profile "
+            "figure."
+        )
+    else:
+        yield (
+            f"Held-out blocks are predicted about as well as held-out profiles (MEC {fixed(by_block)} against {fixed(by_profile)}). "
+            "Places farther from all profiles than a block is wide were not tested."
+        )
+    if by_block <= 0.0:
+        yield "Away from sampled land the map does no better than the mean of the profiles."
+
+
+def _selection(run: RunFolder) -> Iterable[str]:
+    screened, tuned = run.table("selection") is not None, run.table("tuning") is not None
+    if screened or tuned:
+        what = listing(
+            [
+                text
+                for text, done in (("covariates were screened", screened), ("the settings of the model chosen", tuned))
+                if done
+            ]
+        )
+        yield (
+            f"The {what} with the same profiles that the evidence comes from, not anew in each fold (nested); the evidence is a "
+            "little too good by that."
+        )
+
+
+def _applicability(run: RunFolder) -> Iterable[str]:
+    table = run.table("out_of_fold")
+    if table is None:
+        return
+    design = designs_of(table)[0] if designs_of(table) else ""
+    inside = [value for value in table.loc[table["design"] == design, "in_applicability"] if isinstance(value, bool)]
+    if inside:
+        outside = 1.0 - sum(inside) / len(inside)
+        yield (
+            f"{percent(outside, 1)} of the held-out observations lie outside the model's area of applicability (covariates unlike "
+            "those it was trained with)."
+        )
+    elif not any("applicability" in layer.paths for layer in run.maps):
+        yield "Where the covariates are unlike those of all profiles (outside the area of applicability) is not marked on the maps."
+
+
+def _observed_in_part(run: RunFolder) -> Iterable[str]:
+    layers = run.summary.get("layers")
+    entries = [entry for entry in layers if isinstance(entry, Mapping)] if isinstance(layers, list) else []
+    for entry in entries:
+        entry_counts = [entry.get(name) for name in ("complete", "partial", "none")]
+        if not all(is_known(value) for value in (*entry_counts, entry.get("top_cm"), entry.get("bottom_cm"))):
+            continue
+        complete, partial, none = (float(value or 0) for value in entry_counts)
+        name = layer_text(entry["top_cm"], entry["bottom_cm"])
+        total = complete + partial + none
+        if none > 0.25 * total:
+            yield f"{name}: {count(none)} of {plural(total, 'profile')} do not reach this layer, and it rests on the others."
+        if partial > 0.0:
+            yield (
+                f"{name}: {plural(partial, 'profile')} observed only in part; where such a layer was kept, its observed part stands "
+                "for the whole layer."
+            )
+
+
+def _density(run: RunFolder, target: Target) -> Iterable[str]:
+    if target.name == "SOC content":
+        return
+    estimated = share(counted(run, "bulk_density", "pedotransfer"), counted(run, "bulk_density", "measured"))
+    if is_known(estimated) and estimated > 0.0:
+        error = counted(run, "bulk_density", "error_sd_g_cm3")
+        size = f", with an error of about {number(error, 2)} g/cm³ (sd)" if is_known(error) else ""
+        yield (
+            f"Bulk density is estimated, not measured, in {percent(estimated)} of the horizons{size}. The held-out values that the map "
+            "is judged by are made with it too, so the evidence does not show this error."
+        )
+    fragments = [counted(run, "coarse_fragments", name) for name in ("assumed", "measured", "profile")]
+    assumed = share(*fragments)
+    if is_known(assumed) and assumed > 0.0:
+        value = counted(run, "coarse_fragments", "assumed_vol_pct")
+        text = f" ({number(value)} % of the volume)" if is_known(value) else ""
+        yield f"Coarse fragments are assumed{text} in {percent(assumed)} of the horizons; stony soils among them hold less than mapped."
+
+
+def _organic(run: RunFolder) -> Iterable[str]:
+    table = run.table("layers")
+    if table is None:
+        return
+    organic = table.loc[[value is True for value in table["organic_soil"]], "profile_id"].nunique()
+    if organic:
+        yield (
+            f"{plural(organic, 'profile')} of {count(float(table['profile_id'].nunique()))} hold organic layers (above 8 % carbon); "
+            "figures for all soils together say little about them."
+        )
+
+
+def _time(run: RunFolder) -> Iterable[str]:
+    table = run.table("layers")
+    if table is None or any(layer.period for layer in run.maps):
+        return
+    years = table.groupby("profile_id", sort=False)["year"].first()
+    known = years.dropna()
+    if known.empty:
+        yield "The maps have no date: the profiles carry no year, and all are used as if taken at one time."
+        return
+    missing = len(years) - len(known)
+    also = f" ({plural(missing, 'profile')} without a year)" if missing else ""
+    first, last = int(known.min()), int(known.max())
+    when = f"from {first} to {last}" if last > first else f"from {first}"
+    yield f"The maps have no date: profiles {when}{also} are used as if taken at one time, and no change can be read from them."
+
+
+def _dropped(run: RunFolder) -> Iterable[str]:
+    reasons = run.summary.get("points_without_covariates")
+    dropped = math.nan
+    if isinstance(reasons, Mapping):
+        dropped = float(sum(value for value in reasons.values() if is_known(value)))
+    elif run.points is not None:
+        dropped = float((run.points != "").sum())
+    if is_known(dropped) and dropped > 0.0:
+        yield f"{plural(dropped, 'profile')} could not be used for want of covariate values at their place."
+
+
+def _references(run: RunFolder) -> Iterable[str]:
+    if run.table("comparison") is not None:
+        yield "The reference maps are models too: agreement with them is no proof, and disagreement no error, of either."
+
+
+def _depth(run: RunFolder) -> Iterable[str]:
+    if not run.layers:
+        return
+    bottom = max(bottom for _, bottom in run.layers)
+    yield f"Carbon below {bottom:g} cm is not counted; the maps speak of {depth_words(run)} only."

@@ -1,0 +1,317 @@
+"""The page of a finished run: one HTML file that holds all it shows and works without a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from edaphic.report import limits, pictures, plausibility, tables
+from edaphic.report.answer import answer, title_of
+from edaphic.report.facts import (
+    Target,
+    counted,
+    depth_words,
+    interval_of,
+    single_layers,
+    stock_rows,
+    target_of,
+    whole_stock,
+)
+from edaphic.report.folder import FORMATS, RunFolder, read_run, records
+from edaphic.report.maps import read_grid
+from edaphic.report.pictures import LayerPictures, Picture
+from edaphic.report.tables import PageTable
+from edaphic.report.words import (
+    capital,
+    count,
+    is_known,
+    layer_text,
+    listing,
+    number,
+    percent,
+    plural,
+    quantity,
+    unit_text,
+)
+
+_OPTIONAL = frozenset({"comparison", "truth", "selection", "tuning"})
+
+
+def build_report(run_dir: Path) -> Path:
+    """Write the report of a finished run: figures/*.png and report.html.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Folder of a finished run. Only its files are read; the true rasters of a virtual landscape are read where the
+        recipe names them.
+
+    Returns
+    -------
+    Path of report.html. The same run folder gives the same bytes.
+
+    Raises
+    ------
+    RunError
+        run.json or recipe.yaml is missing, or a file of the run cannot be understood; nothing is written.
+    RasterError
+        A map cannot be read; nothing is written.
+    """
+    run = read_run(run_dir)
+    context, drawn = _context(run)
+    html = _environment().get_template("page.html.j2").render(**context)
+    _write_figures(run_dir / "figures", drawn)
+    return _write(run_dir / "report.html", html.encode("utf-8"))
+
+
+def _environment() -> jinja2.Environment:
+    folder = files("edaphic.report")
+    names = ("page.html.j2", "page.css")
+    loader = jinja2.DictLoader({name: folder.joinpath(name).read_text(encoding="utf-8") for name in names})
+    return jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _write(path: Path, content: bytes) -> Path:
+    """Write beside and move, so that no half-written file is ever seen."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+    return path
+
+
+def _write_figures(folder: Path, drawn: list[Picture]) -> None:
+    """Write the figures and remove those of an earlier report that this one does not have."""
+    folder.mkdir(exist_ok=True)
+    for picture in drawn:
+        _write(folder / picture.name, picture.png)
+    names = {picture.name for picture in drawn}
+    for path in sorted(folder.glob("*.png")):
+        if path.name not in names:
+            path.unlink()
+
+
+def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
+    """All that the template shows, and the pictures among it."""
+    target = target_of(run)
+    maps = pictures.layer_maps(run, target)
+    facts = {layer.layer: layer.facts for layer in reversed(maps)}
+    means = {layer: facts[layer].mean for layer in (*single_layers(run), run.whole) if layer in facts}
+    checks = plausibility.checks(run, target, facts)
+    evidence = _evidence(run, target)
+    truth = _truth(run, target)
+    rows = stock_rows(run)
+    context: dict[str, Any] = {
+        "title": title_of(run),
+        "subtitle": _subtitle(run, target),
+        "cards": answer(run, target, means),
+        "verdict": plausibility.verdict(checks),
+        "checks": checks,
+        "mapped": _mapped(run, target),
+        "layer_counts": tables.layer_counts(run),
+        "covariates": tables.covariates(run),
+        "selection": tables.selection(run),
+        "tuning": tables.tuning(run),
+        "repairs": tables.repairs(run),
+        "density": tables.density_facts(run),
+        "maps": maps,
+        "reduction": _reduction(run, maps),
+        "designs": tables.design_words(run),
+        "target": target,
+        "nominal": percent(interval_of(run)),
+        "metrics": tables.metrics(run, "natural"),
+        "log_metrics": tables.metrics(run, "log"),
+        "calibration": tables.calibration_table(run),
+        "stocks": None if rows is None else tables.stocks(rows, run.whole),
+        "bounds_words": _bounds_words(run),
+        "class_stocks": tables.class_stocks(run),
+        "comparison": tables.comparison(run),
+        "factors": _factors(run),
+        "limits": limits.limits(run, target),
+        "missing": _missing(run),
+        "version": str(run.run.get("edaphic", "")),
+        "seed": str(run.run.get("seed", "")),
+        "recipe_sha256": str(run.run.get("recipe_sha256", "")),
+        "stages": tables.stages(run),
+        "provenance": _provenance(run),
+        **evidence,
+        **truth,
+    }
+    return context, _all_pictures(maps, evidence, truth)
+
+
+def _evidence(run: RunFolder, target: Target) -> dict[str, Any]:
+    return {
+        "scatter": pictures.scatter(run, target),
+        "skill": pictures.skill(run),
+        "coverage": pictures.coverage(run),
+        "tails": pictures.tails(run),
+        "importance": pictures.importance(run),
+        "depth": pictures.depth(run, target),
+    }
+
+
+def _truth(run: RunFolder, target: Target) -> dict[str, Any]:
+    found, not_there = pictures.truth_maps(run, target)
+    return {
+        "truth_totals": tables.truth_totals(run),
+        "truth_skill": tables.truth_skill(run),
+        "truth_maps": found,
+        "truth_missing": listing(not_there),
+    }
+
+
+def _all_pictures(maps: list[LayerPictures], evidence: Mapping[str, Any], truth: Mapping[str, Any]) -> list[Picture]:
+    found = [picture for layer in maps for picture in layer.pictures]
+    for value in evidence.values():
+        found += value if isinstance(value, list) else [value] if isinstance(value, Picture) else []
+    return found + [picture for _, several in truth["truth_maps"] for picture in several]
+
+
+def _subtitle(run: RunFolder, target: Target) -> str:
+    depth = depth_words(run)
+    stock = whole_stock(run)
+    parts = [f"{target.name}{', ' + depth if depth else ''}"]
+    if stock is not None and is_known(stock["area_km2"]):
+        parts.append(quantity(stock["area_km2"], "km2"))
+    if is_known(counted(run, "profiles_kept")):
+        parts.append(plural(counted(run, "profiles_kept"), "profile"))
+    return " · ".join(parts)
+
+
+def _mapped(run: RunFolder, target: Target) -> list[tuple[str, str]]:
+    """What was mapped and from what, as terms and words."""
+    found = [("Quantity", f"{target.name} in {unit_text(target.unit)}" if target.unit else target.name)]
+    if run.layers:
+        found.append(("Layers", ", ".join(layer_text(*layer) for layer in (*single_layers(run), *_whole(run)))))
+    found += _grid_words(run) + _profile_words(run) + _covariate_words(run) + _model_words(run)
+    return found
+
+
+def _whole(run: RunFolder) -> list[tuple[float, float]]:
+    return [run.whole] if run.whole is not None and len(run.layers) > 1 else []
+
+
+def _grid_words(run: RunFolder) -> list[tuple[str, str]]:
+    found = []
+    if run.maps:
+        grid = read_grid(next(iter(run.maps[0].paths.values())))
+        cell = " × ".join(dict.fromkeys(f"{side:.6g}" for side in grid.resolution))
+        size = f"{count(grid.width)} × {count(grid.height)} cells of {cell} {grid.unit}{'' if cell == '1' else 's'}"
+        found.append(("Grid", f"{size}, {grid.crs_text}"))
+    rows = stock_rows(run)
+    if rows is not None:
+        cells = sorted(set(rows["cells"].dropna()))
+        areas = sorted(set(rows["area_km2"].dropna()))
+        if cells and areas:
+            differ = "" if len(cells) == 1 else " (it differs between layers)"
+            found.append(("Mapped", f"{count(cells[-1])} cells, {quantity(areas[-1], 'km2')}{differ}"))
+    return found
+
+
+def _profile_words(run: RunFolder) -> list[tuple[str, str]]:
+    found = []
+    for name in ("profiles", "horizons"):
+        read, kept = counted(run, f"{name}_read"), counted(run, f"{name}_kept")
+        if is_known(read) and is_known(kept):
+            found.append((name.capitalize(), f"{count(kept)} kept of {count(read)} read"))
+    layers = run.table("layers")
+    if layers is not None:
+        sources = layers.groupby("source", sort=True)["profile_id"].nunique()
+        named = [f"{source} ({count(float(n))})" for source, n in sources.items() if source]
+        if named:
+            found.append(("Sources", listing(named)))
+        years = layers["year"].dropna()
+        if len(years):
+            found.append(("Years", f"{int(years.min())} to {int(years.max())}"))
+    reasons = run.summary.get("points_without_covariates")
+    if isinstance(reasons, Mapping) and reasons:
+        parts = [f"{count(n)} ({reason})" for reason, n in list(reasons.items())[:6]]
+        more = " and others" if len(reasons) > len(parts) else ""
+        found.append(("Profiles without covariates", listing(parts) + more))
+    return found
+
+
+def _covariate_words(run: RunFolder) -> list[tuple[str, str]]:
+    table = run.table("covariates")
+    if table is None:
+        return []
+    kinds = table["kind"].value_counts().sort_index()
+    words = f"{count(len(table))} ({listing([f'{count(float(n))} {kind}' for kind, n in kinds.items()])})"
+    selection = run.table("selection")
+    if selection is not None:
+        words += f"; {count(sum(kept is True for kept in selection['kept']))} kept by the screening"
+    return [("Covariates", words)]
+
+
+def _model_words(run: RunFolder) -> list[tuple[str, str]]:
+    trees = run.setting("model", "forest", "trees")
+    form = {"3d": "one forest for all depths", "layers": "one forest for each layer"}.get(
+        str(run.setting("model", "form"))
+    )
+    parts = [f"random forest of {count(trees)} trees" if is_known(trees) else "", form or ""]
+    target = run.setting("model", "target")
+    if isinstance(target, str) and target.startswith("log_"):
+        parts.append("fitted to the logarithm")
+    words = ", ".join(part for part in parts if part)
+    if run.models:
+        words += f"{' ' if words else ''}(model/{', model/'.join(run.models)})"
+    return [("Model", capital(words))] if words else []
+
+
+def _reduction(run: RunFolder, maps: list[LayerPictures]) -> str:
+    if not maps or all(layer.facts.every_cell for layer in maps):
+        return ""
+    return (
+        "The maps are drawn smaller than they are: each drawn cell is the mean of several. The full maps are in maps/."
+    )
+
+
+def _bounds_words(run: RunFolder) -> str:
+    level = percent(interval_of(run))
+    return (
+        f"Both bounds are {level} bounds of the total, made from the intervals of the cells. If the errors of the cells were "
+        "independent, they would nearly cancel in the sum, and the total would be known closely. If they were fully correlated, "
+        "all cells would be too high or too low together, and nothing would cancel. Real errors are alike among neighbours and "
+        "unlike far apart: the true uncertainty of the total lies between the two."
+    )
+
+
+def _factors(run: RunFolder) -> list[str]:
+    """For each reference map the factor between the means, and why where the run says so."""
+    table = run.table("comparison")
+    found = []
+    for r in records(table):
+        factor = tables.factor_of(r)
+        start = f"{r.name}, {layer_text(r.top_cm, r.bottom_cm)}: "
+        if is_known(factor):
+            start += f"our mean is {number(factor)} times theirs"
+            if is_known(r.total_ours_Tg) and is_known(r.total_theirs_Tg):
+                start += f" ({quantity(r.total_ours_Tg, 'Tg')} against {quantity(r.total_theirs_Tg, 'Tg')})"
+        else:
+            start += "no factor can be given"
+        why = str(r.explanation).strip().rstrip(".")
+        found.append(f"{start}. {capital(why) + '.' if why else 'The run gives no reason for the difference.'}")
+    return found
+
+
+def _missing(run: RunFolder) -> list[str]:
+    """Files that a full run has and this one has not, so that what is not shown is not taken for nothing."""
+    found = [form.path for name, form in FORMATS.items() if name not in _OPTIONAL and run.tables[name] is None]
+    found += ["profiles/summary.json"] if not run.summary else []
+    return found + (["maps"] if not run.maps else [])
+
+
+def _provenance(run: RunFolder) -> list[PageTable]:
+    made = (
+        tables.pairs(run, "inputs", "Input files", ("File", "SHA-256")),
+        tables.pairs(run, "versions", "Versions", ("Library", "Version")),
+        tables.pairs(run, "machine", "Machine", ("", "")),
+    )
+    return [table for table in made if table is not None]

@@ -1,0 +1,370 @@
+"""The pictures of a run, drawn from its files, each with the words that stand for it where it cannot be seen."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from edaphic.report import figures, map_figures
+from edaphic.report.facts import (
+    DESIGN_WORDS,
+    Target,
+    depth_table,
+    designs_of,
+    interval_of,
+    metric,
+    natural,
+)
+from edaphic.report.folder import MapLayer, RunFolder, records
+from edaphic.report.maps import MapImage, read_image, read_like, truth_paths
+from edaphic.report.plausibility import MapFacts
+from edaphic.report.style import png_bytes
+from edaphic.report.words import fixed, is_known, layer_text, number, percent, plural, quantity, unit_text
+
+Layer = tuple[float, float]
+
+_ALL_MAP_CELLS = 2_000_000
+_ONE_MAP_CELLS = 200_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG, its file name in figures/, and its words: ``alt`` stands in for it, ``caption`` explains it."""
+
+    name: str
+    png: bytes = field(repr=False)
+    alt: str
+    caption: str
+
+    @property
+    def uri(self) -> str:
+        """The PNG as a data address."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from the PNG's header."""
+        return int.from_bytes(self.png[16:20], "big"), int.from_bytes(self.png[20:24], "big")
+
+
+@dataclass(frozen=True)
+class LayerPictures:
+    """The pictures of one layer's maps and what the maps say."""
+
+    title: str
+    layer: Layer
+    pictures: tuple[Picture, ...]
+    facts: MapFacts
+    note: str
+
+
+def _picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
+    return Picture(name, png_bytes(figure), alt, caption)
+
+
+def cells_for_each(run: RunFolder) -> int:
+    """Cells that one map may be drawn with, so that the page stays light however many maps there are."""
+    return min(_ONE_MAP_CELLS, _ALL_MAP_CELLS // max(1, 3 * len(run.maps)))
+
+
+def layer_maps(run: RunFolder, target: Target) -> list[LayerPictures]:
+    """Mean and uncertainty of each layer (the whole depth last), with what the drawn maps say.
+
+    Parameters
+    ----------
+    run : RunFolder
+    target : Target
+
+    Returns
+    -------
+    list of LayerPictures, one for each layer that has a map of the mean.
+
+    Raises
+    ------
+    RasterError
+        A map cannot be read.
+    """
+    cells = cells_for_each(run)
+    return [_layer_maps(run, layer, target, cells) for layer in run.maps if "mean" in layer.paths]
+
+
+def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int) -> LayerPictures:
+    mean = read_image(layer.paths["mean"], cells)
+    title = layer_text(*layer.depth) + (f", {layer.period.replace('-', '–')}" if layer.period else "")
+    low, high = map_figures.stretch_limits(mean.values)
+    label = f"{target.name} ({target.unit})" if target.unit else target.name
+    pictures = [
+        _picture(
+            f"map_mean_{layer.stem}.png",
+            map_figures.value_map(mean, title=f"Mean, {title}", label=label),
+            f"Map of the mean {target.name} in {title}: mostly from {number(low)} to {quantity(high, target.unit)}.",
+            f"Mean {target.name}, {title}. Mean of the map {quantity(mean.mean(), target.unit)}.",
+        )
+    ]
+    quantiles = sorted((stat for stat in layer.paths if stat.startswith("q")), key=_level)
+    ordered, lowest_bound = None, math.nan
+    if len(quantiles) > 1 and _level(quantiles[0]) < 0.5 < _level(quantiles[-1]):
+        lower, upper = (read_image(layer.paths[stat], cells) for stat in (quantiles[0], quantiles[-1]))
+        ordered, lowest_bound = not bool((lower.values > upper.values).any()), _lowest(lower)
+        pictures.append(_width_picture(layer, mean, lower, upper, target, title, quantiles))
+    else:
+        pictures += _spread_pictures(layer, target, title, cells)
+    facts = MapFacts(mean.mean(), _lowest(mean), lowest_bound, ordered, mean.reduction <= 1.0)
+    note = "" if len(pictures) > 1 else "This run has no map of the uncertainty of this layer."
+    return LayerPictures(title, layer.depth, tuple(pictures), facts, note)
+
+
+def _level(stat: str) -> float:
+    """Probability of a quantile's name: "q05" is 0.05, "q025" 0.025."""
+    return float(f"0.{stat[1:]}")
+
+
+def _lowest(image: MapImage) -> float:
+    known = image.values[np.isfinite(image.values)]
+    return float(known.min()) if known.size else math.nan
+
+
+def _with_values(image: MapImage, values: NDArray[np.float32]) -> MapImage:
+    return MapImage(
+        values,
+        image.extent,
+        image.geographic,
+        image.crs_text,
+        image.unit,
+        image.ground_m,
+        image.stretch,
+        image.reduction,
+    )
+
+
+def _width_picture(
+    layer: MapLayer, mean: MapImage, lower: MapImage, upper: MapImage, target: Target, title: str, stats: list[str]
+) -> Picture:
+    width = _with_values(mean, upper.values - lower.values)
+    level = percent(_level(stats[-1]) - _level(stats[0]))
+    known = np.isfinite(width.values) & np.isfinite(mean.values) & (mean.values > 0.0)
+    middle = float(np.median(width.values[known])) if known.any() else math.nan
+    relative = float(np.median(width.values[known] / mean.values[known])) if known.any() else math.nan
+    return _picture(
+        f"map_width_{layer.stem}.png",
+        map_figures.width_map(
+            width, title=f"Uncertainty, {title}", label=f"width of the {level} interval ({target.unit})"
+        ),
+        f"Map of the width of the {level} interval in {title}: median {quantity(middle, target.unit)}.",
+        f"Width of the {level} interval ({stats[0]} to {stats[-1]}), {title}. Median {quantity(middle, target.unit)}, "
+        f"{number(relative, 2)} times the mean there.",
+    )
+
+
+def _spread_pictures(layer: MapLayer, target: Target, title: str, cells: int) -> list[Picture]:
+    names = {
+        "se": "standard error of the forest mean",
+        "spread": "spread of the trees",
+        "tree_se": "tree spread over the root of the number of trees",
+    }
+    for stat, name in names.items():
+        if stat in layer.paths:
+            image = read_image(layer.paths[stat], cells)
+            return [
+                _picture(
+                    f"map_{stat}_{layer.stem}.png",
+                    map_figures.width_map(image, title=f"Uncertainty, {title}", label=f"{name} ({target.unit})"),
+                    f"Map of the {name} in {title}: mean {quantity(image.mean(), target.unit)}.",
+                    f"{name[0].upper()}{name[1:]}, {title}. This is not a prediction interval: single profiles differ more.",
+                )
+            ]
+    return []
+
+
+def scatter(run: RunFolder, target: Target) -> list[Picture]:
+    """Observed against predicted for each design, on the same axes."""
+    table = run.table("out_of_fold")
+    if table is None:
+        return []
+    table = table[np.isfinite(table["observed"]) & np.isfinite(table["predicted"])]
+    designs = designs_of(table)
+    if not designs:
+        return []
+    shown = table[table["design"].isin(designs)]
+    ends, log, beyond = figures.shared_limits(shown["observed"].to_numpy(), shown["predicted"].to_numpy())
+    found = []
+    for design in designs:
+        rows = table[table["design"] == design]
+        figure = figures.observed_predicted(
+            rows["observed"].to_numpy(), rows["predicted"].to_numpy(),
+            title=f"Design: {design}", unit=target.unit, limits=ends, log=log,
+        )  # fmt: skip
+        mec = metric(run, design, "mec")
+        score = f" MEC {fixed(mec)}." if is_known(mec) else ""
+        caption = (
+            f"{design.capitalize()} design ({DESIGN_WORDS.get(design, 'as the recipe says')}): "
+            f"{plural(len(rows), 'held-out prediction')} of all layers.{score}"
+        )
+        if log:
+            caption += " Logarithmic axes."
+        if beyond:
+            caption += f" {plural(beyond, 'value')} of all designs lie beyond the axes."
+        alt = (
+            f"Observed against predicted {target.name}, {design} design, {len(rows)} points around the 1:1 line.{score}"
+        )
+        found.append(_picture(f"observed_predicted_{_file_text(design)}.png", figure, alt, caption))
+    return found
+
+
+def _file_text(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+def skill(run: RunFolder) -> Picture | None:
+    """MEC by layer and design."""
+    table = run.table("metrics")
+    designs = designs_of(table)
+    if table is None or not designs:
+        return None
+    rows = _by_design(natural(table), designs)
+    rows = rows[rows["mec"].notna()]
+    if rows.empty:
+        return None
+    return _picture(
+        "skill.png",
+        figures.skill(rows),
+        f"MEC by layer for the designs {', '.join(designs)}; the numbers are in the table below.",
+        "MEC with its 95 % bootstrap interval. The black tick is what the mean of each layer alone would explain: what lies "
+        "to the right of it is owed to the covariates.",
+    )
+
+
+def _by_design(table: pd.DataFrame, designs: list[str]) -> pd.DataFrame:
+    return pd.concat([table[table["design"] == design] for design in designs])
+
+
+def coverage(run: RunFolder) -> Picture | None:
+    """Coverage by layer, before and after the conformal adjustment."""
+    table = run.table("calibration")
+    designs = designs_of(table)
+    if table is None or not designs:
+        return None
+    rows = _by_design(table, designs)
+    rows = rows[~rows["group"].str.startswith("decile") & rows["coverage"].notna()]
+    if rows.empty:
+        return None
+    nominal = percent(interval_of(run))
+    return _picture(
+        "coverage.png",
+        figures.coverage(rows),
+        f"Coverage of the {nominal} intervals by layer and design, before and after adjustment; the numbers are in the table.",
+        f"Share of held-out observations inside their {nominal} interval. Hollow: as the forest gives it; full: after the "
+        "conformal adjustment. The grey band is three points either side of the nominal share.",
+    )
+
+
+def tails(run: RunFolder) -> list[Picture]:
+    """Both tails by decile of the prediction, for each design that has deciles."""
+    table = run.table("calibration")
+    found = []
+    for design in designs_of(table):
+        assert table is not None
+        rows = table[(table["design"] == design) & table["group"].str.startswith("decile")]
+        rows = rows[rows["below"].notna() & rows["above"].notna()]
+        if rows.empty:
+            continue
+        order = np.argsort([int("".join(filter(str.isdigit, group)) or 0) for group in rows["group"]], kind="stable")
+        side = percent(0.5 * (1.0 - interval_of(run)))
+        found.append(
+            _picture(
+                f"tails_{_file_text(design)}.png",
+                figures.tails(rows.iloc[order], title=f"Both tails, {design} design"),
+                f"Share of observations above and below the interval by decile of the prediction, {design} design; each should be "
+                f"{side}.",
+                f"{design.capitalize()} design: observations that fell outside their interval, by decile of the prediction. "
+                f"Each tail should hold {side} (dashed): a longer bar upwards means that high values are missed there.",
+            )
+        )
+    return found
+
+
+def importance(run: RunFolder) -> Picture | None:
+    """The 20 covariates whose shuffling costs most."""
+    table = run.table("importance")
+    if table is None:
+        return None
+    rows = table.sort_values(["rmse_increase", "feature"], ascending=[False, True], kind="stable")
+    rows = rows[rows["rmse_increase"].notna()]
+    if rows.empty:
+        return None
+    unit = next((unit for unit in rows["unit"] if unit), "")
+    top = ", ".join(rows["feature"].head(5))
+    more = f" The table of all {len(rows)} is evidence/importance.csv." if len(rows) > 20 else ""
+    return _picture(
+        "importance.png",
+        figures.importance(rows, unit=unit),
+        f"Permutation importance of the covariates; the first are {top}.",
+        f"How much the error (RMSE{', ' + unit_text(unit) if unit else ''}) grows when one covariate is shuffled, with its standard "
+        f"deviation over repeats. Correlated covariates share their importance; it says what the model uses, not what causes "
+        f"carbon.{more}",
+    )
+
+
+def depth(run: RunFolder, target: Target) -> Picture | None:
+    """Observed and predicted values by depth."""
+    found = depth_table(run, target)
+    if found is None:
+        return None
+    table, unit, source = found
+    name = "SOC density" if target.is_stock else target.name
+    means = "; ".join(f"{layer_text(r.top_cm, r.bottom_cm)} {number(r.observed_mean)}" for r in records(table))
+    return _picture(
+        "depth.png",
+        figures.depth_profile(table, unit=unit, quantity=name),
+        f"{name} by depth; observed means in {unit_text(unit)}: {means}.",
+        f"{name} by layer"
+        + (" (stock over thickness, so that layers of different thickness compare)" if target.is_stock else "")
+        + f": {source}. Predicted means should lie on the observed ones.",
+    )
+
+
+def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Picture, ...]]], list[str]]:
+    """True map and difference for each layer whose true raster the recipe names and that is there.
+
+    Returns
+    -------
+    (list of (title, pictures), list of layers whose true raster was not found)
+    """
+    setting = run.setting("account", "truth")
+    layers = {layer.depth: layer for layer in run.maps if "mean" in layer.paths and not layer.period}
+    if run.table("truth") is None or not setting or not layers:
+        return [], []
+    paths = truth_paths(setting, run.path, tuple(layers))
+    cells = cells_for_each(run)
+    found: list[tuple[str, tuple[Picture, ...]]] = []
+    label = f"{target.name} ({target.unit})" if target.unit else target.name
+    for layer, path in paths.items():
+        ours = read_image(layers[layer].paths["mean"], cells)
+        true = _with_values(ours, read_like(path, layers[layer].paths["mean"], cells))
+        difference = ours.values - true.values
+        title = layer_text(*layer)
+        limits = map_figures.stretch_limits(ours.values, true.values)
+        known = difference[np.isfinite(difference)]
+        middle = float(np.median(np.abs(known))) if known.size else math.nan
+        pictures = (
+            _picture(
+                f"truth_{layers[layer].stem}.png",
+                map_figures.value_map(true, title=f"True, {title}", label=label, limits=limits),
+                f"Map of the true {target.name} in {title}.",
+                f"True {target.name}, {title}. Mean {quantity(true.mean(), target.unit)}.",
+            ),
+            _picture(
+                f"truth_difference_{layers[layer].stem}.png",
+                map_figures.difference_map(ours, difference, title=f"Map minus truth, {title}", label=label),
+                f"Map of the difference between the map and the truth in {title}; median size {quantity(middle, target.unit)}.",
+                f"Map minus truth, {title}: red where the map is too high. Median size {quantity(middle, target.unit)}.",
+            ),
+        )
+        found.append((title, pictures))
+    return found, [layer_text(*layer) for layer in layers if layer not in paths]

@@ -1,0 +1,318 @@
+"""From a recipe to a finished run: check, then one stage after the other, skipping what is unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edaphic import __version__, covariates, profiles, recipe, virtual
+from edaphic.errors import EdaphicError, RunError
+from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
+from edaphic.recipe import Recipe
+from edaphic.stages import STAGES, Job, Say, grid_of, source_columns, sources_of
+
+LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
+DEMO_FOLDERS = ("input", "run")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom to tell: ``stage(name, note)`` when one starts or is skipped, ``step(text, done, total)`` within it, ``end(seconds)``."""
+
+    stage: Callable[[str, str], None]
+    step: Say
+    end: Callable[[float], None]
+
+
+def silent() -> Listener:
+    """A listener that says nothing."""
+    return Listener(lambda name, note: None, lambda text, done, total: None, lambda seconds: None)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The work ahead: cells of the grid, rows to train on at most, megabytes on disk and in memory, minutes on this machine."""
+
+    cells: int
+    layers: int
+    covariates: int
+    profiles: int
+    horizons: int
+    disk_mb: float
+    memory_mb: float
+    minutes: float
+
+
+def check(recipe_path: Path) -> tuple[Recipe, Size]:
+    """Everything that can be known before the work starts.
+
+    Raises
+    ------
+    EdaphicError
+        All faults of the recipe; or, if it can be read, all faults of the files it names.
+    """
+    told = recipe.load(recipe_path)
+    faults = recipe.check_files(told, recipe_path)
+    rows = [0, 0]
+    for source in told.profiles.sources:
+        horizons = recipe.resolve(told, recipe_path, source.horizons)
+        sites = recipe.resolve(told, recipe_path, source.sites) if source.sites else None
+        if not horizons.is_file() or (sites and not sites.is_file()):
+            continue  # said already
+        found, counts = profiles.check_source(
+            horizons, source_columns(source.columns.given()), sites=sites, crs=source.crs, source=source.name
+        )
+        faults += found
+        rows = [rows[0] + counts[0], rows[1] + counts[1]]
+    if faults:
+        raise EdaphicError(faults)
+    try:
+        grid = grid_of(told, recipe_path)
+    except EdaphicError as fault:
+        raise EdaphicError([*faults, *fault.faults]) from fault
+    sources = sources_of(told, recipe_path)
+    faults += covariates.check_sources(sources, grid)
+    faults += _check_names(told, [source.name for source in sources], {s.name: s.kind for s in sources})
+    faults += _check_others(told, recipe_path, grid)
+    if faults:
+        raise EdaphicError(faults)
+    return told, _size(told, grid.shape, len(sources), rows)
+
+
+def _check_names(told: Recipe, names: Sequence[str], kinds: Mapping[str, str]) -> list[str]:
+    """Names that only the files behind a pattern can tell."""
+    asked = [("maps.mask", name) for name in told.maps.mask]
+    asked += [("account.by", by) for by in told.account.by if isinstance(by, str)]
+    return [
+        f"{where}: {name!r}, which is {'a continuous covariate' if name in names else 'no covariate'}; "
+        f"expected a covariate of kind class"
+        for where, name in asked
+        if kinds.get(name) != "class"
+    ]
+
+
+def _check_others(told: Recipe, recipe_path: Path, grid: covariates.GeoBox) -> list[str]:
+    """Rasters and polygons of the account."""
+    account = told.account
+    rasters = [(entry.name, entry.path) for entry in account.compare]
+    rasters += [(f"truth {i + 1}", entry.path) for i, entry in enumerate(account.truth)]
+    rasters += [(by.name, by.path) for by in account.by if hasattr(by, "classes")]
+    others = [covariates.Source(name, recipe.resolve(told, recipe_path, path)) for name, path in rasters]
+    faults = covariates.check_sources(others, grid)
+    for by in account.by:
+        if hasattr(by, "column"):
+            faults += covariates.check_polygons(recipe.resolve(told, recipe_path, by.path), by.column, grid)
+    return faults
+
+
+def _size(told: Recipe, shape: tuple[int, int], layers: int, rows: Sequence[int]) -> Size:
+    """Rough figures, from seconds per tree, row and feature on one core of a common machine; meant to tell minutes from days."""
+    cells = shape[0] * shape[1]
+    intervals = len(told.profiles.layers) + (recipe.whole_layer(told) is not None)
+    training = max(1, rows[0] * intervals // 2)
+    trees = told.model.forest.trees
+    features = max(1.0, 0.35 * layers)
+    grow_s = 1.6e-6 * trees * training * features
+    tune_s = 1.6e-6 * told.model.tune.trees * training * features * told.model.tune.candidates * (told.model.tune.folds - 1)
+    evidence_s = grow_s * (told.evidence.folds - 1) * len(told.evidence.designs)
+    map_s = 4e-7 * trees * cells * intervals
+    cores = max(1, machine()["cores"] or 1)
+    members = 0.64 * trees * training
+    model_mb = (members * 8 + members / 3 * 60) / 1e6
+    tile_mb = told.maps.window**2 * (layers * 12 + intervals * 40) / 1e6
+    disk = cells * 4 * intervals * len(told.maps.stats) * 1.4 / 1e6 + model_mb
+    return Size(
+        cells=cells,
+        layers=len(told.profiles.layers),
+        covariates=layers,
+        profiles=int(rows[0]),
+        horizons=int(rows[1]),
+        disk_mb=disk + cells * intervals * 20 / 1e6,
+        memory_mb=400 + 4 * model_mb + 2 * tile_mb,
+        minutes=(grow_s + tune_s + evidence_s + map_s) / cores / 60 + 0.3,
+    )
+
+
+def run(
+    recipe_path: Path,
+    out: Path,
+    *,
+    until: str | None = None,
+    fresh: bool = False,
+    workers: int = 1,
+    listener: Listener | None = None,
+) -> Path:
+    """Run a recipe.
+
+    Parameters
+    ----------
+    recipe_path : Path
+    out : Path
+        Run folder: new, empty, or one of an earlier run.
+    until : str, optional
+        Last stage to run.
+    fresh : bool
+        Run every stage anew.
+    workers : int
+        Threads; results do not depend on it.
+    listener : Listener, optional
+
+    Returns
+    -------
+    Path
+        The run folder.
+    """
+    hear = listener or silent()
+    hear.stage("check", "recipe and inputs")
+    told, _ = check(recipe_path)
+    names = list(STAGES)
+    if until is not None and until not in names:
+        raise RunError(f"--until {until}: no such stage; expected one of {', '.join(names)}")
+    wanted = names[: names.index(until) + 1] if until else names
+    with open_run(out) as manifest:
+        text = recipe.dump(told)
+        job = Job(told, recipe_path, out, workers, __version__, key_of({"recipe": text}), hear.step)
+        inputs = manifest.hash_inputs(recipe.input_paths(told, recipe_path).values())
+        written = {name: inputs[str(path)] for name, path in recipe.input_paths(told, recipe_path).items()}
+        if fresh:
+            manifest.forget(names)
+        manifest.head.update(_head(job, written))
+        write_text(out / "recipe.yaml", text)
+        for name in wanted:
+            key = _key(job, name, manifest, written)
+            if manifest.unchanged(name, key):
+                hear.stage(name, "unchanged, skipped")
+                continue
+            hear.stage(name, manifest.why_again(name, key))
+            body = STAGES[name]
+            stamp = manifest.run_stage(name, key, lambda work, partial, body=body: body(job, work, partial))  # type: ignore[misc]
+            manifest.write_run_json(names)
+            hear.end(stamp["seconds"])
+        manifest.write_run_json(names)
+    return out
+
+
+def rebuild_report(out: Path) -> Path:
+    """Draw the report of a finished run again.
+
+    Raises
+    ------
+    RunError
+        The folder is no run, or the run has not reached its account.
+    """
+    if not (out / "recipe.yaml").is_file():
+        raise RunError(f"{out}: no recipe.yaml; expected the folder of a run")
+    told = recipe.load(out / "recipe.yaml")
+    with open_run(out) as manifest:
+        if manifest.stamp("account") is None:
+            raise RunError(f"{out}: the run has not ended; expected one whose account is done (edaphic run goes on with it)")
+        job = Job(told, out / "recipe.yaml", out, 1, __version__, key_of({"recipe": recipe.dump(told)}), lambda *_: None)
+        key = (manifest.stamp("report") or {}).get("key", "")
+        manifest.run_stage("report", key, lambda work, partial: STAGES["report"](job, work, partial))
+    return out / "report.html"
+
+
+def demo(folder: Path, *, seed: int | None = None, workers: int = 1, listener: Listener | None = None) -> Path:
+    """Make a virtual landscape, sample it, and run the recipe of the demo on its raw files.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``input`` (raw files and recipe) and ``run``.
+    seed : int, optional
+        Seed of landscape, sample and run; that of the recipe when left out.
+
+    Returns
+    -------
+    Path
+        The run folder.
+    """
+    hear = listener or silent()
+    raw, out = (folder / name for name in DEMO_FOLDERS)
+    hear.stage("landscape", "a virtual one, whose true carbon is known")
+    text = recipe.template("demo")
+    if seed is None:
+        seed = recipe.parse(text, "demo.yaml").seed
+    else:
+        text = text.replace(f"seed: {recipe.parse(text, 'demo.yaml').seed}", f"seed: {seed}", 1)
+    if folder.exists() and any(entry.name not in DEMO_FOLDERS for entry in folder.iterdir()):
+        raise RunError(f"{folder}: holds files that are not of the demo; expected an empty or new folder")
+    place = virtual.landscape(seed)
+    sites, horizons = virtual.sample(place, seed)
+    raw.mkdir(parents=True, exist_ok=True)
+    virtual.write(place, sites, horizons, raw)
+    write_text(raw / "demo.yaml", text)
+    return run(raw / "demo.yaml", out, workers=workers, listener=hear)
+
+
+def _head(job: Job, written: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "edaphic": job.version,
+        "name": job.recipe.name,
+        "seed": job.recipe.seed,
+        "recipe_sha256": job.recipe_hash,
+        "inputs": dict(written),
+        "versions": {name: installed_version(name) for name in LIBRARIES},
+        "machine": machine(),
+        "workers": job.workers,
+    }
+
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "profiles": ("profiles",),
+    "covariates": ("grid", "covariates"),
+    "model": ("seed", "profiles", "model", "evidence"),
+    "evidence": ("seed", "profiles", "model", "evidence"),
+    "maps": ("name", "seed", "grid", "profiles", "covariates", "model", "evidence", "maps"),
+    "account": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account"),
+    "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "report"),
+}
+"""Sections of the recipe that a stage heeds."""
+
+BEFORE: Mapping[str, tuple[str, ...]] = {
+    "profiles": (),
+    "covariates": ("profiles",),
+    "model": ("profiles", "covariates"),
+    "evidence": ("profiles", "covariates", "model"),
+    "maps": ("profiles", "covariates", "model", "evidence"),
+    "account": ("maps",),
+    "report": ("profiles", "covariates", "model", "evidence", "maps", "account"),
+}
+"""Stages whose files a stage reads."""
+
+
+def _key(job: Job, stage: str, manifest: Manifest, written: Mapping[str, str]) -> str:
+    sections = job.recipe.model_dump(mode="json")
+    named = recipe.stage_inputs(job.recipe, job.recipe_path, stage)
+    return key_of(
+        {
+            "version": job.version,
+            "stage": stage,
+            "recipe": {part: sections[part] for part in PARTS[stage]},
+            "inputs": {name: written[name] for name in sorted(named)},
+            "before": {name: manifest.outputs_digest(name) for name in BEFORE[stage]},
+        }
+    )
+
+
+def summary_lines(out: Path) -> list[str]:
+    """The answer of a finished run in a few lines, for the screen."""
+    lines = []
+    stocks = out / "tables" / "stocks.csv"
+    if stocks.is_file():
+        table = pd.read_csv(stocks)
+        for row in table[table["by"] == "all"].itertuples():
+            lines.append(
+                f"{row.top_cm:g}-{row.bottom_cm:g} cm: {row.total_Tg:.4g} Tg on {row.area_km2:,.0f} km2 "
+                f"({row.mean_kg_m2:.2f} kg/m2; fully correlated bound {row.fully_correlated_low_Tg:.4g} to "
+                f"{row.fully_correlated_high_Tg:.4g} Tg)"
+            )
+    lines.append(f"report: {out / 'report.html'}")
+    return lines
+
+

@@ -1,0 +1,351 @@
+"""A small made-up run folder whose tables and maps agree with each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import yaml
+from rasterio.transform import from_origin
+
+LAYERS = ((0.0, 30.0), (30.0, 60.0), (60.0, 100.0))
+WHOLE = (0.0, 100.0)
+TITLE = 'Plateau <b>& "hills"</b>'
+SOURCE = "survey <1998> & co"
+CLASS_NAMES = {"1": "Forest <mixed>", "2": "Grassland & scrub", "3": "NA"}
+Z = 1.645
+
+
+def smooth(random: np.random.Generator, shape: tuple[int, int], times: int) -> np.ndarray:
+    """A smooth random field of zero mean and unit sd."""
+    field = random.normal(size=shape)
+    for _ in range(times):
+        padded = np.pad(field, 1, mode="edge")
+        field = (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] + field) / 5.0
+    return (field - field.mean()) / field.std()
+
+
+class FakeRun:
+    """Writes the folder step by step; what one step makes the next ones use."""
+
+    def __init__(self, folder: Path, *, shape: tuple[int, int], profiles: int, target: str, crs: str, seed: int) -> None:
+        self.folder, self.shape, self.n, self.target, self.crs = folder, shape, profiles, target, crs
+        self.random = np.random.default_rng(seed)
+        self.cell_km2 = 1.0
+        for name in ("profiles", "covariates", "model/forest", "evidence", "maps", "tables"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+
+    def write(self) -> None:
+        self.maps()
+        self.profile_tables()
+        self.covariate_tables()
+        self.evidence()
+        self.accounts()
+        self.comparison()
+        self.truth()
+        self.run_files()
+
+    def raster(self, path: Path, values: np.ndarray) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.crs == "EPSG:4326":
+            grid = from_origin(20.5, 42.4, 0.01, 0.01)
+        else:
+            grid = from_origin(500_000.0, 4_700_000.0, 1000.0, 1000.0)
+        options = {"driver": "GTiff", "height": self.shape[0], "width": self.shape[1], "count": 1, "dtype": "float32"}
+        with rasterio.open(path, "w", crs=self.crs, transform=grid, nodata=np.nan, compress="deflate", **options) as file:
+            file.write(values.astype(np.float32), 1)
+
+    def maps(self) -> None:
+        base = smooth(self.random, self.shape, 30)
+        self.outside = smooth(self.random, self.shape, 40) < -1.3
+        self.true: dict[tuple[float, float], np.ndarray] = {}
+        self.mean: dict[tuple[float, float], np.ndarray] = {}
+        for level, layer in zip((7.0, 3.5, 2.6), LAYERS, strict=True):
+            detail = 0.35 * smooth(self.random, self.shape, 6)
+            self.true[layer] = np.where(self.outside, np.nan, level * np.exp(0.35 * base + detail))
+            self.mean[layer] = np.where(self.outside, np.nan, level * np.exp(0.33 * base + 0.3 * detail + 0.05))
+        self.true[WHOLE] = sum(self.true[layer] for layer in LAYERS)
+        self.mean[WHOLE] = sum(self.mean[layer] for layer in LAYERS)
+        self.low = {layer: mean * np.exp(-Z * 0.45) for layer, mean in self.mean.items()}
+        self.high = {layer: mean * np.exp(Z * 0.42) for layer, mean in self.mean.items()}
+        for layer in (*LAYERS, WHOLE):
+            stem = f"{layer[0]:g}-{layer[1]:g}cm.tif"
+            for stat, values in (("mean", self.mean), ("q05", self.low), ("q95", self.high)):
+                self.raster(self.folder / "maps" / f"{self.target}_{stat}_{stem}", values[layer])
+
+    def profile_tables(self) -> None:
+        inside = np.flatnonzero(~self.outside.ravel())
+        self.cells = self.random.choice(inside, self.n, replace=len(inside) < self.n)
+        self.observed = {
+            layer: self.true[layer].ravel()[self.cells] * np.exp(self.random.normal(0.0, 0.3, self.n)) for layer in LAYERS
+        }
+        rows = []
+        for place in range(self.n):
+            for layer in LAYERS:
+                stock = self.observed[layer][place]
+                thickness_m = 0.01 * (layer[1] - layer[0])
+                rows.append(
+                    {
+                        "profile_id": f"P{place:04d}", "lon": 21.0, "lat": 42.0, "year": float(1998 + place % 9),
+                        "top_cm": layer[0], "bottom_cm": layer[1], "soc_stock_kg_m2": stock,
+                        "soc_density_kg_m3": stock / thickness_m, "soc_g_kg": stock / thickness_m / 1.3, "coverage": 1.0,
+                        "bulk_density_source": "pedotransfer" if place % 4 else "measured", "value_sd": 0.1 * stock,
+                        "organic_soil": place in (3, 7), "below": "unknown", "status": "ok",
+                        "source": SOURCE if place % 3 else "legacy",
+                    }
+                )  # fmt: skip
+        self.layer_table = pd.DataFrame(rows)
+        self.layer_table.to_parquet(self.folder / "profiles" / "layers.parquet")
+        faults = ["overlap"] * 12 + ["identical horizons"] * 5 + ["soc missing"] * 40 + ["gap"] * 9
+        actions = {"overlap": "top moved to the bottom above", "identical horizons": "first kept"}
+        actions |= {"soc missing": "dropped", "gap": "left unobserved"}
+        pd.DataFrame(
+            {
+                "profile_id": [f"P{k % 31:04d}" for k in range(len(faults))], "row": range(1, len(faults) + 1),
+                "fault": faults, "action": [actions[fault] for fault in faults], "before": "a", "after": "",
+            }
+        ).to_csv(self.folder / "profiles" / "repairs.csv", index=False)  # fmt: skip
+        summary = {
+            "profiles_read": self.n + 21, "horizons_read": 4 * self.n + 80, "profiles_kept": self.n, "horizons_kept": 4 * self.n,
+            "repairs": {fault: {"action": actions[fault], "count": faults.count(fault)} for fault in actions},
+            "bulk_density": {
+                "measured": self.n, "pedotransfer": 3 * self.n, "rule": "manrique_jones_1991", "error_sd_g_cm3": 0.187,
+                "bias_g_cm3": -0.021, "checked_on": self.n,
+            },
+            "coarse_fragments": {"measured": 3 * self.n, "profile": self.n - 40, "assumed": 40, "assumed_vol_pct": 8.5},
+            "layers": [
+                {"top_cm": top, "bottom_cm": bottom, "complete": self.n - 5, "partial": 5, "none": int(1.4 * top)}
+                for top, bottom in LAYERS
+            ],
+            "points_without_covariates": {"outside the grid": 3, "no value in ndvi": 2},
+        }  # fmt: skip
+        (self.folder / "profiles" / "summary.json").write_text(json.dumps(summary))
+
+    def covariate_tables(self) -> None:
+        names = ["elevation", "slope", "ndvi", "annual_precipitation", "mean_temperature", "land_cover", *(f"band_{k}" for k in range(20))]
+        pd.DataFrame(
+            {
+                "name": names, "path": [f"covs/{name}.tif" for name in names],
+                "kind": ["class" if name == "land_cover" else "continuous" for name in names], "unit": "m",
+                "source_crs": "EPSG:4326", "source_resolution": "0.00833", "resampling": "bilinear", "nodata": "",
+                "valid_share": 0.987,
+            }
+        ).to_csv(self.folder / "covariates" / "layers.csv", index=False)  # fmt: skip
+        reasons = ["outside the grid"] * 3 + ["no value in ndvi"] * 2 + [""] * self.n
+        pd.DataFrame({"profile_id": [f"P{k}" for k in range(len(reasons))], "reason": reasons}).to_parquet(
+            self.folder / "covariates" / "points.parquet"
+        )
+        growth = np.sort(self.random.gamma(0.6, 0.15, len(names)))[::-1]
+        growth[-1] = -0.002
+        pd.DataFrame(
+            {"feature": names, "rmse_increase": growth, "rmse_increase_sd": 0.1 * np.abs(growth), "unit": "kg/m2"}
+        ).to_csv(self.folder / "evidence" / "importance.csv", index=False)
+        pd.DataFrame(
+            {
+                "feature": [*names, "band_20"], "kept": [True] * len(names) + [False],
+                "reason": [""] * len(names) + ["correlated"], "correlated_with": [""] * len(names) + ["band_3"],
+                "r": [np.nan] * len(names) + [0.981],
+            }
+        ).to_csv(self.folder / "evidence" / "selection.csv", index=False)  # fmt: skip
+        pd.DataFrame(
+            {
+                "candidate": [1, 2, 3], "max_features": ["0.33", "0.5", "sqrt"], "min_samples_leaf": [2, 5, 3],
+                "score": [2.4112, 2.4375, 2.4251], "scale": "natural", "chosen": [True, False, False],
+            }
+        ).to_csv(self.folder / "evidence" / "tuning.csv", index=False)  # fmt: skip
+
+    def evidence(self) -> None:
+        parts = []
+        for design, noise in (("profile", 0.12), ("block", 0.3)):
+            for layer in LAYERS:
+                predicted = self.mean[layer].ravel()[self.cells] * np.exp(self.random.normal(0.0, noise, self.n))
+                width = 0.48 if design == "profile" else 0.5
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "profile_id": [f"P{k:04d}" for k in range(self.n)], "top_cm": layer[0], "bottom_cm": layer[1],
+                            "year": np.nan, "design": design, "repeat": 0, "fold": np.arange(self.n) % 5,
+                            "observed": self.observed[layer], "predicted": predicted,
+                            "q05": predicted * np.exp(-Z * width), "q50": predicted, "q95": predicted * np.exp(Z * width),
+                            "q05_raw": predicted * np.exp(-0.8 * Z * width), "q95_raw": predicted * np.exp(0.8 * Z * width),
+                            "in_applicability": np.arange(self.n) % 20 != 0,
+                        }
+                    )
+                )  # fmt: skip
+        table = pd.concat(parts, ignore_index=True)
+        table.to_parquet(self.folder / "evidence" / "out_of_fold.parquet")
+        whole = table.groupby(["profile_id", "design", "fold"], sort=False)[
+            ["observed", "predicted", "q05", "q95", "q05_raw", "q95_raw"]
+        ].sum().reset_index()  # fmt: skip
+        self.metrics(table, whole)
+        self.calibration(table, whole)
+
+    def metrics(self, table: pd.DataFrame, whole: pd.DataFrame) -> None:
+        rows: list[dict[str, Any]] = []
+        layer_mean = table.groupby(["design", "top_cm"])["observed"].transform("mean")
+        for design in ("profile", "block", "in_sample"):
+            source = "profile" if design == "in_sample" else design
+            groups = {"all layers": table[table["design"] == source]}
+            for top, bottom in LAYERS:
+                groups[f"{top:g}-{bottom:g} cm"] = table[(table["design"] == source) & (table["top_cm"] == top)]
+            groups["whole 0-100 cm"] = whole[whole["design"] == source]
+            for scale in ("natural", "log"):
+                for name, rows_here in groups.items():
+                    alone = layer_mean.loc[rows_here.index] if name == "all layers" else rows_here["observed"].mean()
+                    shrink = 0.3 if design == "in_sample" else 1.0
+                    rows.append(metric_row(design, scale, name, rows_here, alone, shrink))
+        pd.DataFrame(rows).to_csv(self.folder / "evidence" / "metrics.csv", index=False)
+
+    def calibration(self, table: pd.DataFrame, whole: pd.DataFrame) -> None:
+        rows = []
+        for design in ("profile", "block"):
+            here = table[table["design"] == design]
+            groups = {"all layers": here}
+            groups |= {f"{top:g}-{bottom:g} cm": here[here["top_cm"] == top] for top, bottom in LAYERS}
+            groups["whole 0-100 cm"] = whole[whole["design"] == design]
+            decile = pd.qcut(here["predicted"].rank(method="first"), 10, labels=False)
+            groups |= {f"decile {k + 1}": here[decile == k] for k in range(10)}
+            for name, part in groups.items():
+                rows.append(
+                    {
+                        "design": design, "group": name, "n": len(part), "nominal": 0.9,
+                        "coverage": part["observed"].between(part["q05"], part["q95"]).mean(),
+                        "coverage_raw": part["observed"].between(part["q05_raw"], part["q95_raw"]).mean(),
+                        "below": (part["observed"] < part["q05"]).mean(), "above": (part["observed"] > part["q95"]).mean(),
+                        "mean_width": (part["q95"] - part["q05"]).mean(),
+                    }
+                )  # fmt: skip
+        pd.DataFrame(rows).to_csv(self.folder / "evidence" / "calibration.csv", index=False)
+
+    def accounts(self) -> None:
+        classes = np.digitize(smooth(self.random, self.shape, 20), [-0.5, 0.6]) + 1
+        rows = []
+        for by in ("all", "land_cover"):
+            for code in ("",) if by == "all" else tuple(CLASS_NAMES):
+                chosen = ~self.outside & ((classes == int(code)) if code else True)
+                for layer in (*LAYERS, WHOLE):
+                    rows.append({"by": by, "class": code, "class_name": CLASS_NAMES.get(code, ""), **self.total(layer, chosen)})
+        pd.DataFrame(rows).to_csv(self.folder / "tables" / "stocks.csv", index=False)
+
+    def total(self, layer: tuple[float, float], chosen: np.ndarray) -> dict[str, float]:
+        tg = self.cell_km2 * 1e6 / 1e9
+        mean, low, high = (values[layer][chosen] for values in (self.mean, self.low, self.high))
+        half_low, half_high = np.sqrt(((mean - low) ** 2).sum()) * tg, np.sqrt(((high - mean) ** 2).sum()) * tg
+        total = float(mean.sum() * tg)
+        return {
+            "top_cm": layer[0], "bottom_cm": layer[1], "cells": int(chosen.sum()), "area_km2": chosen.sum() * self.cell_km2,
+            "mean_kg_m2": float(mean.mean()), "total_Tg": total, "independent_low_Tg": total - half_low,
+            "independent_high_Tg": total + half_high, "fully_correlated_low_Tg": float(low.sum() * tg),
+            "fully_correlated_high_Tg": float(high.sum() * tg),
+        }  # fmt: skip
+
+    def comparison(self) -> None:
+        ours = float(np.nanmean(self.mean[LAYERS[0]]))
+        cells = int((~self.outside).sum())
+        pd.DataFrame(
+            [
+                {
+                    "name": "published <v1>", "top_cm": 0.0, "bottom_cm": 30.0, "cells": cells, "pearson_r": 0.734, "spearman_r": 0.711,
+                    "mean_ours_kg_m2": ours, "mean_theirs_kg_m2": ours / 5.8, "factor": 5.8, "total_ours_Tg": ours * cells / 1000,
+                    "total_theirs_Tg": ours * cells / 5800, "explanation": "percent was taken for g/kg in the reference",
+                },
+                {
+                    "name": "other", "top_cm": 0.0, "bottom_cm": 30.0, "cells": cells, "pearson_r": 0.61, "spearman_r": np.nan,
+                    "mean_ours_kg_m2": ours, "mean_theirs_kg_m2": 1.1 * ours, "factor": 1 / 1.1, "total_ours_Tg": np.nan,
+                    "total_theirs_Tg": np.nan, "explanation": "",
+                },
+            ]
+        ).to_csv(self.folder / "tables" / "comparison.csv", index=False)  # fmt: skip
+
+    def truth(self) -> None:
+        rows = []
+        for layer in (*LAYERS, WHOLE):
+            self.raster(self.folder.parent / "truth" / f"true_{layer[0]:g}-{layer[1]:g}cm.tif", self.true[layer])
+            chosen = ~self.outside
+            error = (self.mean[layer] - self.true[layer])[chosen]
+            true = self.true[layer][chosen]
+            figures = self.total(layer, chosen)
+            total = float(true.sum()) * self.cell_km2 / 1000
+            rows.append(
+                {
+                    **{name: figures[name] for name in ("top_cm", "bottom_cm", "cells")},
+                    "bias": error.mean(), "rmse": np.sqrt((error**2).mean()),
+                    "mec": 1 - (error**2).sum() / ((true - true.mean()) ** 2).sum(),
+                    "coverage": ((true >= self.low[layer][chosen]) & (true <= self.high[layer][chosen])).mean(),
+                    "below": 0.04, "above": 0.05, "true_total_Tg": total, **{k: v for k, v in figures.items() if k.endswith("Tg")},
+                    "inside_independent": figures["independent_low_Tg"] <= total <= figures["independent_high_Tg"],
+                    "inside_fully_correlated": figures["fully_correlated_low_Tg"] <= total <= figures["fully_correlated_high_Tg"],
+                }
+            )  # fmt: skip
+        pd.DataFrame(rows).to_csv(self.folder / "tables" / "truth.csv", index=False)
+
+    def run_files(self) -> None:
+        stages = ("profiles", "covariates", "model", "evidence", "maps", "account")
+        run = {
+            "edaphic": "0.1.0", "name": TITLE, "seed": 7, "recipe_sha256": "ab" * 32, "inputs": {"horizons.csv": "cd" * 32},
+            "versions": {"numpy": "2.0.0"}, "machine": {"cpu": "test machine", "cores": 2},
+            "stages": {
+                name: {
+                    "key": "ef" * 32, "seconds": 12.25, "peak_memory_mb": 512.0, "finished": "2001-02-03T04:05:06Z", "status": "done",
+                    "outputs": {},
+                }
+                for name in (*stages, "report")
+            },
+        }  # fmt: skip
+        (self.folder / "run.json").write_text(json.dumps(run))
+        recipe = {
+            "edaphic": 1, "name": TITLE, "seed": 7, "model": {"target": f"log_{self.target}", "form": "3d", "forest": {"trees": 300}},
+            "evidence": {"interval": 0.9}, "account": {"truth": str(self.folder.parent / "truth")}, "report": {"title": None},
+        }  # fmt: skip
+        (self.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+        (self.folder / "model" / "forest" / "model.json").write_text("{}")
+
+
+def metric_row(design: str, scale: str, layer: str, rows: pd.DataFrame, alone: Any, shrink: float) -> dict[str, Any]:
+    """One row of metrics.csv by the plain formulas."""
+    observed = rows["observed"].to_numpy()
+    predicted = observed + shrink * (rows["predicted"].to_numpy() - observed)
+    alone = np.broadcast_to(np.asarray(alone), observed.shape)
+    if scale == "log":
+        observed, predicted, alone = np.log(observed), np.log(predicted), np.log(alone)
+    error = predicted - observed
+    squares = ((observed - observed.mean()) ** 2).sum()
+    mec, rmse, bias = 1 - (error**2).sum() / squares, np.sqrt((error**2).mean()), error.mean()
+    r = np.corrcoef(observed, predicted)[0, 1]
+    ccc = 2 * np.cov(observed, predicted, bias=True)[0, 1] / (observed.var() + predicted.var() + bias**2)
+    row = {"design": design, "scale": scale, "layer": layer, "n": len(rows), "n_profiles": rows["profile_id"].nunique()}
+    for name, value, half in (("bias", bias, 0.1), ("rmse", rmse, 0.15), ("mec", mec, 0.07), ("ccc", ccc, 0.05)):
+        row |= {name: value, f"{name}_low": value - half, f"{name}_high": value + half}
+    row |= {"r2_pearson": r**2, "mec_layer_mean": 1 - ((observed - alone) ** 2).sum() / squares}
+    return row | {"unit": "kg/m2" if scale == "natural" else "ln(kg/m2)"}
+
+
+def write_run(
+    folder: Path,
+    *,
+    shape: tuple[int, int] = (30, 45),
+    profiles: int = 120,
+    target: str = "soc_stock",
+    crs: str = "EPSG:32634",
+    seed: int = 1,
+) -> FakeRun:
+    """Write a whole run folder."""
+    run = FakeRun(folder, shape=shape, profiles=profiles, target=target, crs=crs, seed=seed)
+    run.write()
+    return run
+
+
+@pytest.fixture
+def fake_run(tmp_path: Path) -> Callable[..., FakeRun]:
+    """Writes a run folder into the test's own folder and gives its maker."""
+
+    def make(**options: Any) -> FakeRun:
+        return write_run(tmp_path / "run", **options)
+
+    return make
