@@ -1,4 +1,4 @@
-"""The virtual landscape: its truth is exact, its files are what a user would have, and it can be learnt but not by heart."""
+"""The virtual landscape: its truth is exact, its files are a user's, it can be learnt but not by heart."""
 
 from __future__ import annotations
 
@@ -69,10 +69,15 @@ def small(seed: int, path: Path) -> dict[str, str]:
     return {str(each.relative_to(path)): hashlib.sha256(each.read_bytes()).hexdigest() for each in found}
 
 
-def cells(land: virtual.Landscape, sites: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def places(land: virtual.Landscape, sites: pd.DataFrame) -> np.ndarray:
+    """Rows and columns (2, n) of the sites, with fractions."""
     x, y = project("EPSG:4326", land.crs, sites["LON"].to_list(), sites["LAT"].to_list())
     col, row = ~land.transform * (np.array(x), np.array(y))
-    return np.floor(row).astype(int), np.floor(col).astype(int)
+    return np.array([row, col])
+
+
+def cells(land: virtual.Landscape, sites: pd.DataFrame) -> np.ndarray:
+    return np.floor(places(land, sites)).astype(int)
 
 
 class Still:
@@ -123,9 +128,12 @@ def test_content_times_bulk_density_times_fine_earth_is_density(land: virtual.La
     depth = np.array([0.0, 4.0, 31.0, 99.0, 160.0])
     product = pedons.soc_g_kg(depth) * pedons.bulk_density_g_cm3(depth) * pedons.fine_earth(depth)
     np.testing.assert_allclose(product, pedons.density_kg_m3(depth), rtol=1e-12)
-    assert 0.2 < pedons.bulk_density_g_cm3(depth).min() and pedons.bulk_density_g_cm3(depth).max() < 2.3
+    bulk_density, earth = pedons.bulk_density_g_cm3(depth), pedons.fine_earth(depth)
+    assert bulk_density.min() > 0.2
+    assert bulk_density.max() < 2.3
     assert pedons.soc_g_kg(depth).max() < 400
-    assert 0.3 < pedons.fine_earth(depth).min() and pedons.fine_earth(depth).max() < 1.0
+    assert earth.min() > 0.3
+    assert earth.max() < 1.0
 
 
 def test_horizon_means_multiply_to_the_mean_density(land: virtual.Landscape) -> None:
@@ -231,13 +239,15 @@ def test_clustered_sample_is_clustered_and_reaches_every_cover(seed: int) -> Non
         row, col = cells(land, sites)
         assert len(set(zip(row, col, strict=True))) == 400
         assert np.all(land.access[row, col] > 0)
-        nearest = cKDTree(np.column_stack([row, col])).query(np.column_stack([row, col]), k=2)[0][:, 1]
+        points = places(land, sites).T
+        nearest = cKDTree(points).query(points, k=2)[0][:, 1]
+        # Clark and Evans (1954): mean distance to the nearest neighbour over that of a random pattern.
         index[clustered] = nearest.mean() / (0.5 * np.sqrt(np.count_nonzero(land.access) / 400))
         if clustered:
             assert pd.Series(land.covariates["land_cover"][row, col]).value_counts().reindex([1, 2, 3, 4]).min() >= 10
             assert land.covariates["elevation"][row, col].mean() < 0.8 * land.covariates["elevation"].mean()
-    assert index[True] < 0.8
-    assert 0.92 < index[False] < 1.25
+    assert index[True] < 0.85
+    assert 0.95 < index[False] < 1.15
 
 
 def test_every_cell_can_be_sampled() -> None:
@@ -346,7 +356,7 @@ def test_demo_recipe_names_files_columns_and_classes_that_exist(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 3, 7])
-def test_a_forest_learns_half_to_three_quarters_of_it(seed: int) -> None:
+def test_a_forest_learns_half_of_it_and_more(seed: int) -> None:
     land = virtual.landscape(seed)
     sites, horizons = virtual.sample(land, seed)
     rows = horizons.dropna(subset=["UPPER", "LOWER", "OC_PCT"]).drop_duplicates()
@@ -362,4 +372,4 @@ def test_a_forest_learns_half_to_three_quarters_of_it(seed: int) -> None:
     forest = RandomForestRegressor(100, max_features=0.4, min_samples_leaf=2, random_state=0)
     held_out = cross_val_predict(forest, x, y, cv=5)
     assert seen.sum() > 340
-    assert 0.45 < 1 - np.mean((y - held_out) ** 2) / y.var() < 0.75
+    assert 0.4 < 1 - np.mean((y - held_out) ** 2) / y.var() < 0.72

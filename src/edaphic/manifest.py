@@ -241,7 +241,7 @@ def _take(lock: Path, folder: Path) -> Path:
 
 def _alive(holder: Mapping[str, Any]) -> bool:
     try:
-        return abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1.0
+        return bool(abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1.0)
     except psutil.NoSuchProcess:
         return False
 

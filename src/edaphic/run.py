@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from odc.geo.geobox import GeoBox
 
 from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
@@ -81,7 +83,7 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     faults += _check_others(told, recipe_path, grid)
     if faults:
         raise EdaphicError(faults)
-    return told, _size(told, grid.shape, len(sources), rows)
+    return told, _size(told, (grid.shape[0], grid.shape[1]), len(sources), rows)
 
 
 def _check_names(told: Recipe, names: Sequence[str], kinds: Mapping[str, str]) -> list[str]:
@@ -96,17 +98,21 @@ def _check_names(told: Recipe, names: Sequence[str], kinds: Mapping[str, str]) -
     ]
 
 
-def _check_others(told: Recipe, recipe_path: Path, grid: covariates.GeoBox) -> list[str]:
+def _check_others(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
     """Rasters and polygons of the account."""
     account = told.account
     rasters = [(entry.name, entry.path) for entry in account.compare]
     rasters += [(f"truth {i + 1}", entry.path) for i, entry in enumerate(account.truth)]
-    rasters += [(by.name, by.path) for by in account.by if hasattr(by, "classes")]
+    rasters += [(by.name, by.path) for by in account.by if isinstance(by, recipe.ByRaster)]
     others = [covariates.Source(name, recipe.resolve(told, recipe_path, path)) for name, path in rasters]
     faults = covariates.check_sources(others, grid)
     for by in account.by:
-        if hasattr(by, "column"):
-            faults += covariates.check_polygons(recipe.resolve(told, recipe_path, by.path), by.column, grid)
+        if isinstance(by, recipe.ByPolygons):
+            path = recipe.resolve(told, recipe_path, by.path)
+            try:
+                covariates.rasterise(path, by.column, grid, covariates.Window(0, 0, 1, 1))
+            except EdaphicError as fault:
+                faults += fault.faults
     return faults
 
 
@@ -182,7 +188,7 @@ def run(
         if fresh:
             manifest.forget(names)
         manifest.head.update(_head(job, written))
-        write_text(out / "recipe.yaml", text)
+        write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))
         for name in wanted:
             key = _key(job, name, manifest, written)
             if manifest.unchanged(name, key):
@@ -250,6 +256,16 @@ def demo(folder: Path, *, seed: int | None = None, workers: int = 1, listener: L
     return run(raw / "demo.yaml", out, workers=workers, listener=hear)
 
 
+def _seen_from(told: Recipe, recipe_path: Path, out: Path) -> Recipe:
+    """The recipe as it stands in the run folder: its root is seen from there, so that its paths still lead to the inputs."""
+    root = (recipe_path.parent / Path(told.root).expanduser()).resolve()
+    try:
+        seen = Path(os.path.relpath(root, out.resolve())).as_posix()
+    except ValueError:  # another drive
+        seen = root.as_posix()
+    return told.model_copy(update={"root": seen})
+
+
 def _head(job: Job, written: Mapping[str, str]) -> dict[str, Any]:
     return {
         "edaphic": job.version,
@@ -286,9 +302,24 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
 """Stages whose files a stage reads."""
 
 
+def _inputs_of(told: Recipe, written: Mapping[str, str], stage: str) -> set[str]:
+    """Names of the input files that a stage reads."""
+    tables = {name for source in told.profiles.sources for name in (source.horizons, source.sites) if name}
+    account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
+    account |= {by.path for by in told.account.by if not isinstance(by, str)}
+    rasters = set(written) - tables - account
+    rasters |= {layer.path for layer in told.covariates.layers} & set(written)
+    return {
+        "profiles": tables,
+        "covariates": rasters,
+        "maps": rasters,
+        "account": account | rasters,
+    }.get(stage, set())
+
+
 def _key(job: Job, stage: str, manifest: Manifest, written: Mapping[str, str]) -> str:
     sections = job.recipe.model_dump(mode="json")
-    named = recipe.stage_inputs(job.recipe, job.recipe_path, stage)
+    named = _inputs_of(job.recipe, written, stage)
     return key_of(
         {
             "version": job.version,

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 from edaphic import account, covariates, profiles, report
 from edaphic.account import ClassLayer
@@ -30,7 +31,7 @@ from edaphic.model.forest import Settings
 from edaphic.model.tuning import candidates, tune
 from edaphic.profiles import Column
 from edaphic.recipe import Recipe, covariate_layers, resolve, whole_layer
-from edaphic.units import to_internal
+from edaphic.units import in_map_unit
 from edaphic.validate.calibration import cross_calibrate, fit_adjustments
 from edaphic.validate.crossval import (
     Plan,
@@ -115,7 +116,7 @@ def sources_of(recipe: Recipe, recipe_path: Path) -> list[Source]:
     ]
 
 
-def grid_of(recipe: Recipe, recipe_path: Path) -> covariates.GeoBox:
+def grid_of(recipe: Recipe, recipe_path: Path) -> GeoBox:
     """Target grid of the recipe."""
     grid = recipe.grid
     if hasattr(grid, "like"):
@@ -137,22 +138,22 @@ def stage_profiles(job: Job, work: Path, partial: Path) -> None:
     """Raw tables to clean horizons and to layers."""
     del partial
     recipe = job.recipe.profiles
-    tables, logs = [], []
+    tables = []
     for i, source in enumerate(recipe.sources):
         job.say(f"reading {Path(source.horizons).name}", i, len(recipe.sources) + 3)
-        table = profiles.read_source(
-            job.path(source.horizons),
-            source_columns(source.columns.given()),
-            sites=job.path(source.sites) if source.sites else None,
-            crs=source.crs,
-            source=source.name,
+        tables.append(
+            profiles.read_source(
+                job.path(source.horizons),
+                source_columns(source.columns.given()),
+                sites=job.path(source.sites) if source.sites else None,
+                crs=source.crs,
+                source=source.name,
+            )
         )
-        tables.append(table)
     done = len(recipe.sources)
     job.say("cleaning", done, done + 3)
-    raw = profiles.stack_sources(tables)
+    raw, unread = profiles.stack_sources(tables)
     clean, repairs = profiles.clean(raw)
-    logs.append(repairs)
     job.say("bulk density", done + 1, done + 3)
     filled, provenance = profiles.fill(
         clean,
@@ -167,14 +168,13 @@ def stage_profiles(job: Job, work: Path, partial: Path) -> None:
         min_coverage=recipe.depth.min_coverage,
         max_gap_cm=recipe.depth.max_gap_cm,
     )
-    logs.append(more)
-    repairs = pd.concat(logs, ignore_index=True)
+    log = profiles.concat_repairs([unread, repairs, more])
     folder = work / "profiles"
     folder.mkdir()
     filled.to_parquet(folder / "horizons.parquet", index=False)
     layers.to_parquet(folder / "layers.parquet", index=False)
-    repairs.to_csv(folder / "repairs.csv", index=False, lineterminator="\n")
-    _write_json(folder / "summary.json", profiles.summary(raw, filled, layers, repairs, provenance))
+    log.to_csv(folder / "repairs.csv", index=False, lineterminator="\n")
+    _write_json(folder / "summary.json", profiles.summary(raw, filled, layers, log, provenance))
 
 
 def build_stack(job: Job) -> Stack:
@@ -223,7 +223,7 @@ def stage_model(job: Job, work: Path, partial: Path) -> None:
     rows = sites.loc[list(table.profile_id)]
     design = _design(job, recipe.tune.design, recipe.tune.folds, sites)
     folds = list(design.split(rows, None, groups.loc[list(table.profile_id)].to_numpy()))
-    encoder = make_encoder(points.loc[pd.unique(table.profile_id)], kinds, depth=True)
+    encoder = make_encoder(points.loc[list(pd.unique(table.profile_id))], kinds, depth=True)
     features = design_matrix(encoder, points, list(table.profile_id), np.asarray(job.intervals)[table.interval])
     scored = []
     for i, setting in enumerate(wanted):
@@ -379,18 +379,18 @@ def _sites(job: Job) -> pd.DataFrame:
     return layers.drop_duplicates("profile_id", ignore_index=True)
 
 
-def _points(job: Job) -> tuple[pd.DataFrame, dict[str, str]]:
+def _points(job: Job) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """Covariates of the profiles that have all of them, by profile, and the kind of each covariate."""
     points = pd.read_parquet(job.out / "covariates" / "points.parquet")
     points = points[points["reason"] == ""].set_index("profile_id").drop(columns="reason")
-    kinds = {source.name: source.kind for source in sources_of(job.recipe, job.recipe_path)}
+    kinds: dict[str, str] = {source.name: source.kind for source in sources_of(job.recipe, job.recipe_path)}
     return points, kinds
 
 
 def _training(job: Job, points: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[TrainingTable, list[str], pd.DataFrame]:
     layers = pd.read_parquet(job.out / "profiles" / "layers.parquet")
     table = training_table(layers, list(points.index), job.intervals, job.target)
-    used = points.loc[pd.unique(table.profile_id)]
+    used = points.loc[list(pd.unique(table.profile_id))]
     selection = screen_correlation(used, kinds, job.recipe.model.screen.correlation)
     return table, selection.loc[selection["kept"], "feature"].tolist(), selection
 
@@ -503,7 +503,7 @@ def _first(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
 
 
 def _design_facts(job: Job, sites: pd.DataFrame, out: pd.DataFrame) -> dict[str, object]:
-    used = sites.loc[pd.unique(out["profile_id"])]
+    used = sites.loc[list(pd.unique(out["profile_id"]))]
     facts: dict[str, object] = {
         "folds": job.recipe.evidence.folds,
         "places": int(_groups(job, sites).loc[used.index].nunique()),
@@ -554,7 +554,7 @@ def _period(job: Job) -> tuple[int, int] | None:
     return (int(years.min()), int(years.max())) if len(years) else None
 
 
-def _divisions(job: Job, grid: covariates.GeoBox) -> list[ClassLayer]:
+def _divisions(job: Job, grid: GeoBox) -> list[ClassLayer]:
     known = {source.name: source for source in sources_of(job.recipe, job.recipe_path)}
     out = []
     for division in job.recipe.account.by:
@@ -563,42 +563,30 @@ def _divisions(job: Job, grid: covariates.GeoBox) -> list[ClassLayer]:
         elif hasattr(division, "classes"):
             source = Source(division.name, job.path(division.path), kind="class", classes=division.classes)
         else:
-            areas = covariates.Polygons(job.path(division.path), division.column, grid)
-            out.append(ClassLayer(division.name, areas.read, areas.labels))
+            out.append(_polygons(division.name, job.path(division.path), division.column, grid))
             continue
         layer = covariates.open_layer(source, grid)
         out.append(ClassLayer(source.name, layer.read, dict(source.classes or {})))
     return out
 
 
+def _polygons(name: str, path: Path, column: str, grid: GeoBox) -> ClassLayer:
+    _, labels = covariates.rasterise(path, column, grid, covariates.Window(0, 0, 1, 1))
+    return ClassLayer(name, lambda window: covariates.rasterise(path, column, grid, window)[0], labels)
+
+
 def _reader(
-    job: Job, name: str, path: str, unit: str, layer: tuple[float, float], grid: covariates.GeoBox
+    job: Job, name: str, path: str, unit: str, layer: tuple[float, float], grid: GeoBox
 ) -> Callable[[covariates.Window], NDArray[np.float32]]:
     """Another map on our grid, in the unit of ours."""
     opened = covariates.open_layer(Source(name, job.path(path)), grid)
 
     def read(window: covariates.Window) -> NDArray[np.float32]:
-        return in_map_unit(opened.read(window), unit, layer, job.target.quantity).astype(np.float32)
+        return in_map_unit(opened.read(window), unit, layer, job.target.unit).astype(np.float32)
 
     return read
 
 
-def in_map_unit(
-    values: NDArray[np.floating], unit: str, layer: tuple[float, float], quantity: str
-) -> NDArray[np.float64]:
-    """Values of another product in the unit of our maps: kg/m2 (from stocks or from densities) or g/kg.
-
-    >>> in_map_unit(np.array([10.0]), "kg/m3", (0, 30), "soc_stock")
-    array([3.])
-    """
-    if quantity == "soc":
-        return to_internal(values, "soc", unit)
-    if unit in DENSITY_UNITS:
-        return to_internal(values, "soc_density", unit) * (layer[1] - layer[0]) / 100.0
-    return to_internal(values, "soc_stock", unit)
-
-
-DENSITY_UNITS = ("kg/m3", "g/cm3", "hg/m3", "g/dm3")
 STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = {
     "profiles": stage_profiles,
     "covariates": stage_covariates,

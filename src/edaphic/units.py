@@ -103,3 +103,32 @@ def mass_to_volume_pct(
     rock = share / rock_density_g_cm3
     earth = (1.0 - share) / np.asarray(bulk_density_g_cm3, dtype=np.float64)
     return 100.0 * rock / (rock + earth)
+
+
+def in_map_unit(values: ArrayLike, unit: str, layer: tuple[float, float], map_unit: str) -> NDArray[np.float64]:
+    """Values of another product in the unit of a map of ours; a density becomes a stock over the thickness of the layer.
+
+    Parameters
+    ----------
+    values : array_like
+        Numbers in ``unit``.
+    unit : str
+        A unit of stock or density where the map is in kg/m2, one of content where it is in g/kg.
+    layer : (top_cm, bottom_cm)
+    map_unit : {"kg/m2", "g/kg"}
+
+    Raises
+    ------
+    UnitError
+        The unit does not fit the map.
+
+    Examples
+    --------
+    >>> in_map_unit([10.0], "kg/m3", (0, 30), "kg/m2")
+    array([3.])
+    """
+    if map_unit == "g/kg":
+        return to_internal(values, "soc", unit)
+    if unit in _FACTORS["soc_density"]:
+        return to_internal(values, "soc_density", unit) * (layer[1] - layer[0]) / CM_PER_M
+    return to_internal(values, "soc_stock", unit)

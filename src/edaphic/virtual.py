@@ -326,7 +326,9 @@ def sample(
         raise TableError(f"virtual sample: {profiles} profiles; expected 10 to {cells} (cells with soil)")
     rng = np.random.default_rng([seed, 2])
     row, col = _places(land, rng, profiles, clustered)
-    x, y = land.transform * (col + rng.random(profiles), row + rng.random(profiles))
+    # Off the edges of the cell: rounding the coordinates to about a metre must not carry a profile into the next one.
+    right, down = rng.uniform(0.02, 0.98, (2, profiles))
+    x, y = land.transform * (col + right, row + down)
     lon, lat = project(land.crs, "EPSG:4326", x, y)
     names = np.array([f"P{k:04d}" for k in range(1, profiles + 1)])
     year = rng.integers(1996, 2020, profiles)

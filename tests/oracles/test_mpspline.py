@@ -1,8 +1,8 @@
 """The spline against stored results of the R package mpspline2 0.1.9.
 
-Its repairs are made here first, in its own order, because Edaphic repairs other things (and refuses to make up a depth):
-a missing first top becomes 0, a missing last bottom the top + 10 cm; rows with a missing value, a negative depth or a
-thickness that is not positive go; profiles with overlaps are refused.
+Its repairs are made here first, in its own order, because Edaphic repairs other things (and makes up no depth): a
+missing first top becomes 0, a missing last bottom the top + 10 cm; rows with a missing value, a negative depth
+or a thickness that is not positive go; profiles with overlaps are refused.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def test_one_banded_solve_is_the_dense_solution_of_each_profile(
 @settings(max_examples=100, deadline=None)
 @given(profiles(), st.floats(0, 10))
 def test_mass_of_every_horizon_is_kept(horizons: tuple[NDArray[np.int64], Floats, Floats, Floats], lam: float) -> None:
-    """The integral over a horizon is its fitted mean times its thickness; the fitted means keep the sum of the values."""
+    """The integral over a horizon is its fitted mean times its thickness; fitted means keep the sum of the values."""
     code, top, bottom, value = horizons
     fitted = spline.fit(code, top, bottom, value, lam)
     profile = np.unique(code, return_inverse=True)[1]

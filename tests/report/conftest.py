@@ -14,6 +14,9 @@ import rasterio
 import yaml
 from rasterio.transform import from_origin
 
+from edaphic.report import build_report
+from edaphic.report.folder import FORMATS, RunFolder
+
 LAYERS = ((0.0, 30.0), (30.0, 60.0), (60.0, 100.0))
 WHOLE = (0.0, 100.0)
 TITLE = 'Plateau <b>& "hills"</b>'
@@ -34,9 +37,12 @@ def smooth(random: np.random.Generator, shape: tuple[int, int], times: int) -> n
 class FakeRun:
     """Writes the folder step by step; what one step makes the next ones use."""
 
-    def __init__(self, folder: Path, *, shape: tuple[int, int], profiles: int, target: str, crs: str, seed: int) -> None:
+    def __init__(
+        self, folder: Path, *, shape: tuple[int, int], profiles: int, target: str, crs: str, seed: int
+    ) -> None:
         self.folder, self.shape, self.n, self.target, self.crs = folder, shape, profiles, target, crs
         self.random = np.random.default_rng(seed)
+        self.unit = "g/kg" if target == "soc" else "kg/m2"
         self.cell_km2 = 1.0
         for name in ("profiles", "covariates", "model/forest", "evidence", "maps", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -58,7 +64,9 @@ class FakeRun:
         else:
             grid = from_origin(500_000.0, 4_700_000.0, 1000.0, 1000.0)
         options = {"driver": "GTiff", "height": self.shape[0], "width": self.shape[1], "count": 1, "dtype": "float32"}
-        with rasterio.open(path, "w", crs=self.crs, transform=grid, nodata=np.nan, compress="deflate", **options) as file:
+        with rasterio.open(
+            path, "w", crs=self.crs, transform=grid, nodata=np.nan, compress="deflate", **options
+        ) as file:
             file.write(values.astype(np.float32), 1)
 
     def maps(self) -> None:
@@ -83,18 +91,21 @@ class FakeRun:
         inside = np.flatnonzero(~self.outside.ravel())
         self.cells = self.random.choice(inside, self.n, replace=len(inside) < self.n)
         self.observed = {
-            layer: self.true[layer].ravel()[self.cells] * np.exp(self.random.normal(0.0, 0.3, self.n)) for layer in LAYERS
+            layer: self.true[layer].ravel()[self.cells] * np.exp(self.random.normal(0.0, 0.3, self.n))
+            for layer in LAYERS
         }
+        self.observed[WHOLE] = np.sum([self.observed[layer] for layer in LAYERS], axis=0)
         rows = []
         for place in range(self.n):
-            for layer in LAYERS:
+            for layer in (*LAYERS, WHOLE):
                 stock = self.observed[layer][place]
                 thickness_m = 0.01 * (layer[1] - layer[0])
                 rows.append(
                     {
                         "profile_id": f"P{place:04d}", "lon": 21.0, "lat": 42.0, "year": float(1998 + place % 9),
                         "top_cm": layer[0], "bottom_cm": layer[1], "soc_stock_kg_m2": stock,
-                        "soc_density_kg_m3": stock / thickness_m, "soc_g_kg": stock / thickness_m / 1.3, "coverage": 1.0,
+                        "soc_density_kg_m3": stock / thickness_m, "soc_g_kg": stock / thickness_m / 1.3,
+                        "coverage": 1.0,
                         "bulk_density_source": "pedotransfer" if place % 4 else "measured", "value_sd": 0.1 * stock,
                         "organic_soil": place in (3, 7), "below": "unknown", "status": "ok",
                         "source": SOURCE if place % 3 else "legacy",
@@ -111,24 +122,34 @@ class FakeRun:
                 "fault": faults, "action": [actions[fault] for fault in faults], "before": "a", "after": "",
             }
         ).to_csv(self.folder / "profiles" / "repairs.csv", index=False)  # fmt: skip
+        rule = {"rule": "manrique_jones_1991", "citation": "Manrique & Jones <1991>", "error_sd_g_cm3": 0.187}
+        rule |= {"bias_g_cm3": -0.021, "checked_on": self.n, "checked_against": "this table"}
+        organic = rule | {"rule": "organic", "measured": 0, "pedotransfer": 3}
+        density = {"measured": self.n, "pedotransfer": 3 * self.n, "missing": 0, **rule, "organic": organic}
+        fragments = {"measured": 3 * self.n, "profile": self.n - 40, "assumed": 40, "assumed_vol_pct": 8.5}
+        n = self.n
         summary = {
-            "profiles_read": self.n + 21, "horizons_read": 4 * self.n + 80, "profiles_kept": self.n, "horizons_kept": 4 * self.n,
+            "profiles_read": self.n + 21, "horizons_read": 4 * self.n + 80, "profiles_kept": self.n,
+            "horizons_kept": 4 * self.n, "bulk_density": density, "coarse_fragments": fragments,
             "repairs": {fault: {"action": actions[fault], "count": faults.count(fault)} for fault in actions},
-            "bulk_density": {
-                "measured": self.n, "pedotransfer": 3 * self.n, "rule": "manrique_jones_1991", "error_sd_g_cm3": 0.187,
-                "bias_g_cm3": -0.021, "checked_on": self.n,
-            },
-            "coarse_fragments": {"measured": 3 * self.n, "profile": self.n - 40, "assumed": 40, "assumed_vol_pct": 8.5},
             "layers": [
-                {"top_cm": top, "bottom_cm": bottom, "complete": self.n - 5, "partial": 5, "none": int(1.4 * top)}
-                for top, bottom in LAYERS
+                {"top_cm": t, "bottom_cm": b, "complete": n - 5, "partial": 5, "none": int(t), "valued": n - 3}
+                for t, b in (*LAYERS, WHOLE)
             ],
-            "points_without_covariates": {"outside the grid": 3, "no value in ndvi": 2},
+            "points_without_covariates": {},
         }  # fmt: skip
-        (self.folder / "profiles" / "summary.json").write_text(json.dumps(summary))
+        self.write_json("profiles/summary.json", summary)
 
     def covariate_tables(self) -> None:
-        names = ["elevation", "slope", "ndvi", "annual_precipitation", "mean_temperature", "land_cover", *(f"band_{k}" for k in range(20))]
+        names = [
+            "elevation",
+            "slope",
+            "ndvi",
+            "annual_precipitation",
+            "mean_temperature",
+            "land_cover",
+            *(f"band_{k}" for k in range(20)),
+        ]
         pd.DataFrame(
             {
                 "name": names, "path": [f"covs/{name}.tif" for name in names],
@@ -144,7 +165,7 @@ class FakeRun:
         growth = np.sort(self.random.gamma(0.6, 0.15, len(names)))[::-1]
         growth[-1] = -0.002
         pd.DataFrame(
-            {"feature": names, "rmse_increase": growth, "rmse_increase_sd": 0.1 * np.abs(growth), "unit": "kg/m2"}
+            {"feature": names, "rmse_increase": growth, "rmse_increase_sd": 0.1 * np.abs(growth), "unit": self.unit}
         ).to_csv(self.folder / "evidence" / "importance.csv", index=False)
         pd.DataFrame(
             {
@@ -161,30 +182,29 @@ class FakeRun:
         ).to_csv(self.folder / "evidence" / "tuning.csv", index=False)  # fmt: skip
 
     def evidence(self) -> None:
+        names = ["observed", "predicted", "q05", "q50", "q95", "q05_raw", "q95_raw"]
         parts = []
-        for design, noise in (("profile", 0.12), ("block", 0.3)):
+        for design, noise, width in (("profile", 0.12, 0.4), ("block", 0.3, 0.5)):
             for layer in LAYERS:
                 predicted = self.mean[layer].ravel()[self.cells] * np.exp(self.random.normal(0.0, noise, self.n))
-                width = 0.48 if design == "profile" else 0.5
-                parts.append(
-                    pd.DataFrame(
-                        {
-                            "profile_id": [f"P{k:04d}" for k in range(self.n)], "top_cm": layer[0], "bottom_cm": layer[1],
-                            "year": np.nan, "design": design, "repeat": 0, "fold": np.arange(self.n) % 5,
-                            "observed": self.observed[layer], "predicted": predicted,
-                            "q05": predicted * np.exp(-Z * width), "q50": predicted, "q95": predicted * np.exp(Z * width),
-                            "q05_raw": predicted * np.exp(-0.8 * Z * width), "q95_raw": predicted * np.exp(0.8 * Z * width),
-                            "in_applicability": np.arange(self.n) % 20 != 0,
-                        }
-                    )
-                )  # fmt: skip
+                limits = [predicted * np.exp(sign * Z * width) for sign in (-1, 0, 1, -0.8, 0.8)]
+                part = pd.DataFrame(dict(zip(names, [self.observed[layer], predicted, *limits], strict=True)))
+                part = part.assign(top_cm=layer[0], bottom_cm=layer[1], design=design, fold=np.arange(self.n) % 5)
+                parts.append(part.assign(profile_id=[f"P{k:04d}" for k in range(self.n)], year=np.nan, repeat=0))
         table = pd.concat(parts, ignore_index=True)
-        table.to_parquet(self.folder / "evidence" / "out_of_fold.parquet")
-        whole = table.groupby(["profile_id", "design", "fold"], sort=False)[
-            ["observed", "predicted", "q05", "q95", "q05_raw", "q95_raw"]
-        ].sum().reset_index()  # fmt: skip
+        whole = table.groupby(["profile_id", "design", "fold"], sort=False)[names].sum().reset_index()
+        whole = whole.assign(top_cm=WHOLE[0], bottom_cm=WHOLE[1], year=np.nan, repeat=0)
+        both = pd.concat([table, whole], ignore_index=True)
+        both["in_applicability"] = both["fold"] != 3
+        both.to_parquet(self.folder / "evidence" / "out_of_fold.parquet")
+        self.write_json(
+            "evidence/designs.json", {"folds": 5, "blocks": 14, "block_km": 8.5, "calibrated_by": "profile"}
+        )
         self.metrics(table, whole)
         self.calibration(table, whole)
+
+    def write_json(self, path: str, document: object) -> None:
+        (self.folder / path).write_text(json.dumps(document), encoding="utf-8")
 
     def metrics(self, table: pd.DataFrame, whole: pd.DataFrame) -> None:
         rows: list[dict[str, Any]] = []
@@ -199,7 +219,8 @@ class FakeRun:
                 for name, rows_here in groups.items():
                     alone = layer_mean.loc[rows_here.index] if name == "all layers" else rows_here["observed"].mean()
                     shrink = 0.3 if design == "in_sample" else 1.0
-                    rows.append(metric_row(design, scale, name, rows_here, alone, shrink))
+                    unit = self.unit if scale == "natural" else f"ln({self.unit})"
+                    rows.append(metric_row(design, scale, name, rows_here, alone, shrink) | {"unit": unit})
         pd.DataFrame(rows).to_csv(self.folder / "evidence" / "metrics.csv", index=False)
 
     def calibration(self, table: pd.DataFrame, whole: pd.DataFrame) -> None:
@@ -217,94 +238,93 @@ class FakeRun:
                         "design": design, "group": name, "n": len(part), "nominal": 0.9,
                         "coverage": part["observed"].between(part["q05"], part["q95"]).mean(),
                         "coverage_raw": part["observed"].between(part["q05_raw"], part["q95_raw"]).mean(),
-                        "below": (part["observed"] < part["q05"]).mean(), "above": (part["observed"] > part["q95"]).mean(),
+                        "below": (part["observed"] < part["q05"]).mean(),
+                        "above": (part["observed"] > part["q95"]).mean(),
                         "mean_width": (part["q95"] - part["q05"]).mean(),
                     }
                 )  # fmt: skip
         pd.DataFrame(rows).to_csv(self.folder / "evidence" / "calibration.csv", index=False)
 
     def accounts(self) -> None:
+        cells = int(self.outside.size)
+        counts = {"cells": cells, "with_all_covariates": cells - 4, "masked": int(self.outside.sum()) - 4}
+        self.write_json("maps/summary.json", counts | {"with_class_unseen_in_training": 2})
         classes = np.digitize(smooth(self.random, self.shape, 20), [-0.5, 0.6]) + 1
         rows = []
         for by in ("all", "land_cover"):
             for code in ("",) if by == "all" else tuple(CLASS_NAMES):
                 chosen = ~self.outside & ((classes == int(code)) if code else True)
-                for layer in (*LAYERS, WHOLE):
-                    rows.append({"by": by, "class": code, "class_name": CLASS_NAMES.get(code, ""), **self.total(layer, chosen)})
-        pd.DataFrame(rows).to_csv(self.folder / "tables" / "stocks.csv", index=False)
+                names = {"by": by, "class": code, "class_name": CLASS_NAMES.get(code, "")}
+                rows += [{**names, **self.total(layer, chosen)} for layer in (*LAYERS, WHOLE)]
+        pd.DataFrame(rows).assign(unmapped_km2=12.5).to_csv(self.folder / "tables" / "stocks.csv", index=False)
 
     def total(self, layer: tuple[float, float], chosen: np.ndarray) -> dict[str, float]:
         tg = self.cell_km2 * 1e6 / 1e9
         mean, low, high = (values[layer][chosen] for values in (self.mean, self.low, self.high))
-        half_low, half_high = np.sqrt(((mean - low) ** 2).sum()) * tg, np.sqrt(((high - mean) ** 2).sum()) * tg
+        half = 0.5 * np.sqrt(((high - low) ** 2).sum()) * tg
         total = float(mean.sum() * tg)
         return {
-            "top_cm": layer[0], "bottom_cm": layer[1], "cells": int(chosen.sum()), "area_km2": chosen.sum() * self.cell_km2,
-            "mean_kg_m2": float(mean.mean()), "total_Tg": total, "independent_low_Tg": total - half_low,
-            "independent_high_Tg": total + half_high, "fully_correlated_low_Tg": float(low.sum() * tg),
-            "fully_correlated_high_Tg": float(high.sum() * tg),
+            "top_cm": layer[0], "bottom_cm": layer[1], "cells": int(chosen.sum()),
+            "area_km2": chosen.sum() * self.cell_km2, "mean_kg_m2": float(mean.mean()), "total_Tg": total,
+            "independent_low_Tg": total - half, "independent_high_Tg": total + half,
+            "fully_correlated_low_Tg": float(low.sum() * tg), "fully_correlated_high_Tg": float(high.sum() * tg),
         }  # fmt: skip
 
     def comparison(self) -> None:
         ours = float(np.nanmean(self.mean[LAYERS[0]]))
-        cells = int((~self.outside).sum())
-        pd.DataFrame(
-            [
-                {
-                    "name": "published <v1>", "top_cm": 0.0, "bottom_cm": 30.0, "cells": cells, "pearson_r": 0.734, "spearman_r": 0.711,
-                    "mean_ours_kg_m2": ours, "mean_theirs_kg_m2": ours / 5.8, "factor": 5.8, "total_ours_Tg": ours * cells / 1000,
-                    "total_theirs_Tg": ours * cells / 5800, "explanation": "percent was taken for g/kg in the reference",
-                },
-                {
-                    "name": "other", "top_cm": 0.0, "bottom_cm": 30.0, "cells": cells, "pearson_r": 0.61, "spearman_r": np.nan,
-                    "mean_ours_kg_m2": ours, "mean_theirs_kg_m2": 1.1 * ours, "factor": 1 / 1.1, "total_ours_Tg": np.nan,
-                    "total_theirs_Tg": np.nan, "explanation": "",
-                },
-            ]
-        ).to_csv(self.folder / "tables" / "comparison.csv", index=False)  # fmt: skip
+        total = ours * int((~self.outside).sum()) / 1000
+        row = {"name": "published <v1>", "top_cm": 0.0, "bottom_cm": 30.0, "cells": int((~self.outside).sum())}
+        row |= {"pearson_r": 0.734, "spearman_r": 0.711, "mean_ours_kg_m2": ours, "mean_theirs_kg_m2": ours / 5.8}
+        row |= {"factor": 5.8, "total_ours_Tg": total, "total_theirs_Tg": total / 5.8}
+        row["explanation"] = "percent was taken for g/kg in the reference"
+        other = row | {"name": "other", "spearman_r": np.nan, "mean_theirs_kg_m2": 1.1 * ours, "factor": 1 / 1.1}
+        other |= {"total_ours_Tg": np.nan, "total_theirs_Tg": np.nan, "explanation": ""}
+        pd.DataFrame([row, other]).to_csv(self.folder / "tables" / "comparison.csv", index=False)
 
     def truth(self) -> None:
         rows = []
+        chosen = ~self.outside
         for layer in (*LAYERS, WHOLE):
-            self.raster(self.folder.parent / "truth" / f"true_{layer[0]:g}-{layer[1]:g}cm.tif", self.true[layer])
-            chosen = ~self.outside
+            # Kept in t/ha, so that the page has to convert it.
+            self.raster(self.truth_path(layer), 10.0 * self.true[layer])
             error = (self.mean[layer] - self.true[layer])[chosen]
             true = self.true[layer][chosen]
             figures = self.total(layer, chosen)
             total = float(true.sum()) * self.cell_km2 / 1000
-            rows.append(
-                {
-                    **{name: figures[name] for name in ("top_cm", "bottom_cm", "cells")},
-                    "bias": error.mean(), "rmse": np.sqrt((error**2).mean()),
-                    "mec": 1 - (error**2).sum() / ((true - true.mean()) ** 2).sum(),
-                    "coverage": ((true >= self.low[layer][chosen]) & (true <= self.high[layer][chosen])).mean(),
-                    "below": 0.04, "above": 0.05, "true_total_Tg": total, **{k: v for k, v in figures.items() if k.endswith("Tg")},
-                    "inside_independent": figures["independent_low_Tg"] <= total <= figures["independent_high_Tg"],
-                    "inside_fully_correlated": figures["fully_correlated_low_Tg"] <= total <= figures["fully_correlated_high_Tg"],
-                }
-            )  # fmt: skip
+            within = (true >= self.low[layer][chosen]) & (true <= self.high[layer][chosen])
+            row = {name: figures[name] for name in ("top_cm", "bottom_cm", "cells")}
+            row |= {"bias": error.mean(), "rmse": np.sqrt((error**2).mean()), "coverage": within.mean()}
+            row |= {"mec": 1 - (error**2).sum() / ((true - true.mean()) ** 2).sum(), "below": 0.04, "above": 0.05}
+            row |= {"true_total_Tg": total, **{name: v for name, v in figures.items() if name.endswith("Tg")}}
+            for kind in ("independent", "fully_correlated"):
+                row[f"inside_{kind}"] = figures[f"{kind}_low_Tg"] <= total <= figures[f"{kind}_high_Tg"]
+            rows.append(row)
         pd.DataFrame(rows).to_csv(self.folder / "tables" / "truth.csv", index=False)
+
+    def truth_path(self, layer: tuple[float, float]) -> Path:
+        return self.folder.parent / "input" / "truth" / f"true_{layer[0]:g}-{layer[1]:g}cm.tif"
 
     def run_files(self) -> None:
         stages = ("profiles", "covariates", "model", "evidence", "maps", "account")
+        stage = {"key": "ef" * 32, "seconds": 12.25, "peak_memory_mb": 512.0, "finished": "2001-02-03T04:05:06Z"}
         run = {
-            "edaphic": "0.1.0", "name": TITLE, "seed": 7, "recipe_sha256": "ab" * 32, "inputs": {"horizons.csv": "cd" * 32},
-            "versions": {"numpy": "2.0.0"}, "machine": {"cpu": "test machine", "cores": 2},
-            "stages": {
-                name: {
-                    "key": "ef" * 32, "seconds": 12.25, "peak_memory_mb": 512.0, "finished": "2001-02-03T04:05:06Z", "status": "done",
-                    "outputs": {},
-                }
-                for name in (*stages, "report")
-            },
+            "edaphic": "0.1.0", "name": TITLE, "seed": 7, "recipe_sha256": "ab" * 32, "versions": {"numpy": "2.0.0"},
+            "inputs": {"horizons.csv": "cd" * 32}, "machine": {"system": "test machine", "cores": 2}, "workers": 3,
+            "stages": {name: stage | {"status": "done", "outputs": {}} for name in (*stages, "report")},
         }  # fmt: skip
-        (self.folder / "run.json").write_text(json.dumps(run))
+        self.write_json("run.json", run)
+        truth = [
+            {"path": f"truth/{self.truth_path(layer).name}", "layer": f"{layer[0]:g}-{layer[1]:g}", "unit": "t/ha"}
+            for layer in (*LAYERS, WHOLE)
+        ]
+        model = {"target": f"log_{self.target}", "form": "3d", "forest": {"trees": 300}}
         recipe = {
-            "edaphic": 1, "name": TITLE, "seed": 7, "model": {"target": f"log_{self.target}", "form": "3d", "forest": {"trees": 300}},
-            "evidence": {"interval": 0.9}, "account": {"truth": str(self.folder.parent / "truth")}, "report": {"title": None},
+            "edaphic": 1, "name": TITLE, "seed": 7, "root": "../input", "model": model,
+            "evidence": {"interval": 0.9, "calibrate": "profile"}, "maps": {"period": [1998, 2006]},
+            "account": {"truth": truth}, "report": {"title": None},
         }  # fmt: skip
         (self.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-        (self.folder / "model" / "forest" / "model.json").write_text("{}")
+        self.write_json("model/forest/model.json", {})
 
 
 def metric_row(design: str, scale: str, layer: str, rows: pd.DataFrame, alone: Any, shrink: float) -> dict[str, Any]:
@@ -323,7 +343,7 @@ def metric_row(design: str, scale: str, layer: str, rows: pd.DataFrame, alone: A
     for name, value, half in (("bias", bias, 0.1), ("rmse", rmse, 0.15), ("mec", mec, 0.07), ("ccc", ccc, 0.05)):
         row |= {name: value, f"{name}_low": value - half, f"{name}_high": value + half}
     row |= {"r2_pearson": r**2, "mec_layer_mean": 1 - ((observed - alone) ** 2).sum() / squares}
-    return row | {"unit": "kg/m2" if scale == "natural" else "ln(kg/m2)"}
+    return row
 
 
 def write_run(
@@ -349,3 +369,45 @@ def fake_run(tmp_path: Path) -> Callable[..., FakeRun]:
         return write_run(tmp_path / "run", **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
+    """One run folder with its report, for tests that only look."""
+    run = write_run(tmp_path_factory.mktemp("built") / "run", shape=(14, 20), profiles=60)
+    build_report(run.folder)
+    return run
+
+
+@pytest.fixture(scope="session")
+def html(built: FakeRun) -> str:
+    """The report of :func:`built`."""
+    return (built.folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run_with() -> Callable[..., RunFolder]:
+    """Makes a run folder in memory from tables (as lists of rows) and documents."""
+
+    def make(
+        *, summary: dict | None = None, recipe: dict | None = None, designs: dict | None = None, **rows: list[dict]
+    ) -> RunFolder:
+        tables: dict[str, pd.DataFrame | None] = dict.fromkeys(FORMATS)
+        for name, given in rows.items():
+            form = FORMATS[name]
+            table = pd.DataFrame(given)
+            blank = {column: "" if column in form.text else np.nan for column in form.needed + form.wanted}
+            tables[name] = table.assign(**{c: blank[c] for c in blank if c not in table})
+        return RunFolder(Path("run"), {}, recipe or {}, summary or {}, designs or {}, {}, tables, None, (), ())
+
+    return make
+
+
+@pytest.fixture
+def bare_run(tmp_path: Path) -> Path:
+    """A run folder with nothing but run.json and recipe.yaml."""
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"edaphic": "0.1.0", "name": "bare", "stages": {}}))
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({"edaphic": 1, "name": "bare"}))
+    return folder

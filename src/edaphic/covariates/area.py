@@ -8,30 +8,36 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
-from pyproj import Proj
 
-from edaphic.covariates.window import Window, centres, inside
+from edaphic.covariates.window import Window, corners, inside
 
-_WGS84 = CRS("EPSG:4326")
+Float = NDArray[np.float64]
 
 
-def cell_area_m2(grid: GeoBox, window: Window) -> NDArray[np.float64]:
+def cell_area_m2(grid: GeoBox, window: Window) -> Float:
     """True area on the ellipsoid of each cell of a window.
 
-    On a geographic grid it is the closed form of :func:`band_area_m2`. On a projected grid it is the area on the map
-    divided by the areal scale factor of the projection at the centre of the cell (Snyder 1987, eq. 4-15): in UTM a
-    cell at the central meridian is larger than it looks, far from it smaller. The relative error of taking the centre
-    is of the order of (cell size / Earth radius) squared.
+    On a geographic grid it is the closed form of :func:`band_area_m2`. On a projected grid the corners of the cell are
+    taken back to the ellipsoid, and from there to the sphere of equal area (authalic latitudes, Snyder 1987, eq. 3-11
+    to 3-18); the area is that of the spherical quadrilateral between them (excess of two triangles, van Oosterom and
+    Strackee 1983). For small cells this is the area on the map divided by the areal scale factor of the projection: in
+    UTM a cell at the central meridian is larger than it looks, far from it smaller. Neighbours share their corners, so
+    the error of a sum over a region is that of its outline.
 
     Parameters
     ----------
     grid : GeoBox
-        Geographic or projected, not rotated.
+        Geographic or projected.
     window : Window
 
     Returns
     -------
     ndarray of float64, shape (height, width), m2; NaN where the projection has no such place.
+
+    Raises
+    ------
+    ValueError
+        The window reaches beyond the grid.
 
     Examples
     --------
@@ -49,10 +55,8 @@ def cell_area_m2(grid: GeoBox, window: Window) -> NDArray[np.float64]:
     return _geographic(grid, window) if grid.crs.geographic else _projected(grid, window)
 
 
-def band_area_m2(
-    south: ArrayLike, north: ArrayLike, width: float, semi_major_m: float, semi_minor_m: float
-) -> NDArray[np.float64]:
-    """Area between two parallels and two meridians on an ellipsoid (Snyder 1987, eq. 3-12: the authalic latitude).
+def band_area_m2(south: ArrayLike, north: ArrayLike, width: float, semi_major_m: float, semi_minor_m: float) -> Float:
+    """Area between two parallels and two meridians on an ellipsoid (Snyder 1987, eq. 3-12).
 
     Parameters
     ----------
@@ -73,40 +77,60 @@ def band_area_m2(
     >>> round(float(half / math.pi), 12)
     2.0
     """
-    flatness = 1.0 - (semi_minor_m / semi_major_m) ** 2
-    eccentricity = math.sqrt(flatness)
-
-    def authalic(latitude: ArrayLike) -> NDArray[np.float64]:
-        sine = np.sin(np.asarray(latitude, dtype=np.float64))
-        if eccentricity == 0.0:
-            return 2.0 * sine
-        tail = np.arctanh(eccentricity * sine) / eccentricity
-        return np.asarray((1.0 - flatness) * (sine / (1.0 - flatness * sine**2) + tail))
-
-    return np.asarray(0.5 * semi_major_m**2 * width * (authalic(north) - authalic(south)))
+    axes = semi_major_m, semi_minor_m
+    return np.asarray(0.5 * semi_major_m**2 * width * (_authalic_q(north, *axes) - _authalic_q(south, *axes)))
 
 
-def _geographic(grid: GeoBox, window: Window) -> NDArray[np.float64]:
-    assert grid.crs is not None
-    ellipsoid = grid.crs.proj.ellipsoid
+def _authalic_q(latitude: ArrayLike, semi_major_m: float, semi_minor_m: float) -> Float:
+    """Snyder's q: proportional to the area between the equator and a latitude (radians)."""
+    sine = np.sin(np.asarray(latitude, dtype=np.float64))
+    squared = 1.0 - (semi_minor_m / semi_major_m) ** 2
+    if squared == 0.0:
+        return 2.0 * sine
+    eccentricity = math.sqrt(squared)
+    return np.asarray(
+        (1.0 - squared) * (sine / (1.0 - squared * sine**2) + np.arctanh(eccentricity * sine) / eccentricity)
+    )
+
+
+def _ellipsoid(crs: CRS) -> tuple[float, float, float]:
+    """Half axes of the ellipsoid in m, and the radians of a unit of the (geographic) CRS."""
+    ellipsoid = crs.proj.ellipsoid
     assert ellipsoid is not None
-    radian = grid.crs.proj.axis_info[0].unit_conversion_factor
+    return ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre, crs.proj.axis_info[0].unit_conversion_factor
+
+
+def _geographic(grid: GeoBox, window: Window) -> Float:
+    assert grid.crs is not None
+    *axes, radian = _ellipsoid(grid.crs)
     affine = grid.affine
     edges = affine.f + affine.e * np.arange(window.row, window.row + window.height + 1, dtype=np.float64)
     # Global rasters whose cell centres lie on the poles reach half a cell beyond them: that half is no ground.
     latitude = np.clip(edges * radian, -math.pi / 2, math.pi / 2)
     south, north = np.minimum(latitude[:-1], latitude[1:]), np.maximum(latitude[:-1], latitude[1:])
-    axes = ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
     rows = band_area_m2(south, north, abs(affine.a) * radian, *axes)
     return np.repeat(rows[:, None], window.width, axis=1)
 
 
-def _projected(grid: GeoBox, window: Window) -> NDArray[np.float64]:
+def _projected(grid: GeoBox, window: Window) -> Float:
     assert grid.crs is not None
-    metre = grid.crs.proj.axis_info[0].unit_conversion_factor
-    on_map = abs(grid.affine.determinant) * metre**2
-    # The factor changes by less than 1e-5 over the few hundred metres between datums, so WGS 84 places will do.
-    lon, lat = centres(grid, window, _WGS84)
-    scale = np.asarray(Proj(grid.crs.proj).get_factors(lon, lat).areal_scale, dtype=np.float64)
-    scale = np.where(np.isfinite(scale) & (scale > 0.0), scale, np.nan)
-    return np.asarray(on_map / scale).reshape(window.shape)
+    geodetic = CRS(grid.crs.proj.geodetic_crs)
+    major, minor, radian = _ellipsoid(geodetic)
+    lon, lat = corners(grid, window, geodetic)
+    with np.errstate(invalid="ignore"):
+        lon, q = np.where(np.isfinite(lon), lon, np.nan) * radian, _authalic_q(lat * radian, major, minor)
+        pole = float(_authalic_q(math.pi / 2, major, minor))
+        sine = q / pole
+        cosine = np.sqrt(np.maximum(1.0 - sine**2, 0.0))
+    points = np.stack([cosine * np.cos(lon), cosine * np.sin(lon), sine], axis=-1)
+    a, b, c, d = points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]
+    authalic_radius_squared = 0.5 * major**2 * pole
+    return authalic_radius_squared * np.abs(_excess(a, b, c) + _excess(a, c, d))
+
+
+def _excess(a: Float, b: Float, c: Float) -> Float:
+    """Signed area of spherical triangles on the unit sphere; corners are unit vectors along the last axis."""
+    # Of the differences, not of the vectors: the corners of a small cell are nearly the same.
+    volume = (a * np.cross(b - a, c - a)).sum(axis=-1)
+    closeness = 1.0 + (a * b).sum(axis=-1) + (b * c).sum(axis=-1) + (c * a).sum(axis=-1)
+    return np.asarray(2.0 * np.arctan2(volume, closeness))

@@ -15,8 +15,8 @@ from edaphic.covariates.handles import reason
 from edaphic.errors import RasterError
 
 HUGE = 1e30
-"""Beyond this size a nodata value marks every number of its sign as missing: files often hold -3.4028235e38 where
-their tag says -1.8e308 or a rounded number."""
+"""Larger floating-point numbers, of either sign, are no measurements: files without a value often hold -3.4028235e38,
+and their tag, if any, a rounded number or -1.8e308, which is not even reported because float32 cannot hold it."""
 
 
 def read_block(
@@ -64,7 +64,7 @@ def _rectangle(dataset: DatasetReader, facts: LayerFacts, window: FileWindow) ->
         raise RasterError(
             f"{facts.name}: {facts.path}: {where} cannot be read ({reason(error, facts.path)}); expected a whole file"
         ) from error
-    values = raw.astype(np.float64)
+    values: NDArray[np.float64] = raw.astype(np.float64)
     values[missing(raw, facts.nodata)] = np.nan
     if mask is not None:
         values[mask == 0] = np.nan
@@ -74,21 +74,20 @@ def _rectangle(dataset: DatasetReader, facts: LayerFacts, window: FileWindow) ->
 
 
 def missing(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
-    """Where stored numbers mean "no value": compared in their own data type; infinite numbers and NaN always do.
+    """Where stored numbers mean "no value": equal to nodata as their own data type holds it, not finite, or beyond
+    1e30.
 
     Examples
     --------
     >>> missing(np.array([0, 255], dtype=np.uint8), -1.0).tolist()  # 255 is not -1
     [False, False]
-    >>> missing(np.array([-3.4028235e38, 0.1], dtype=np.float32), -1.7976931348623157e308).tolist()
-    [True, False]
+    >>> missing(np.array([0.1, np.inf, 0.25, -3.4e38], dtype=np.float32), 0.1).tolist()
+    [True, True, False, True]
     """
-    empty = ~np.isfinite(raw) if raw.dtype.kind == "f" else np.zeros(raw.shape, dtype=bool)
-    if nodata is None or np.isnan(nodata):
-        return np.asarray(empty, dtype=bool)
-    if raw.dtype.kind == "f" and abs(nodata) > HUGE:
-        return np.asarray(empty | (raw * np.sign(nodata) > HUGE))
-    value = stored(nodata, raw.dtype)
+    empty = np.zeros(raw.shape, dtype=bool)
+    if raw.dtype.kind == "f":
+        empty = ~(np.abs(raw) <= HUGE)
+    value = None if nodata is None else stored(nodata, raw.dtype)
     return np.asarray(empty if value is None else empty | (raw == value), dtype=bool)
 
 

@@ -43,7 +43,8 @@ class Source:
     band : int
         Band of the file, from 1.
     nodata : float, optional
-        Value that means "no value", in the numbers stored in the file. It replaces what the file says.
+        Value that means "no value", in the numbers stored in the file. It replaces what the file says. Numbers that are
+        not finite or are beyond 1e30 never count as values.
     scale, offset : float, optional
         Value = stored number x scale + offset. They replace what the file says.
     unit : str, optional
@@ -78,6 +79,7 @@ class LayerFacts:
     band: int
     dtype: str
     crs: CRS
+    crs_name: str
     transform: Affine
     width: int
     height: int
@@ -222,6 +224,7 @@ def _describe(source: Source, dataset: DatasetReader, key: Key) -> LayerFacts:
         band=source.band,
         dtype=str(dtype),
         crs=CRS(dataset.crs),
+        crs_name=_crs_name(dataset),
         transform=dataset.transform,
         width=dataset.width,
         height=dataset.height,
@@ -233,6 +236,12 @@ def _describe(source: Source, dataset: DatasetReader, key: Key) -> LayerFacts:
         notes=_notes(source, dataset, dtype, tagged),
         key=key,
     )
+
+
+def _crs_name(dataset: DatasetReader) -> str:
+    """The code of the CRS where GDAL finds one that matches, else its name."""
+    code = dataset.crs.to_epsg()
+    return f"EPSG:{code}" if code else str(CRS(dataset.crs).proj.name)
 
 
 def _scaling(source: Source, dataset: DatasetReader) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from edaphic.covariates.area import cell_area_m2
 from edaphic.covariates.facts import Source, facts
 from edaphic.covariates.polygons import read_polygons, region_mask
 from edaphic.covariates.resample import Lattice
-from edaphic.covariates.window import Window, full_turn, transformer, window_box, windows
+from edaphic.covariates.window import Window, crs_name, full_turn, transformer, window_box, windows
 from edaphic.errors import GridError, RasterError
 
 __all__ = [
@@ -132,11 +132,11 @@ def grid_from_region(path: str | Path, resolution: Resolution, crs: str | int | 
     outline = shapely.segmentize(table.geometry.to_numpy(), max(east - west, north - south) / 200)
     x, y = transformer(CRS(table.crs), known).transform(*shapely.get_coordinates(outline).T)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise GridError(f"grid: {path}: reaches beyond what {_name(known)} can show; expected a CRS for this region")
+        raise GridError(f"grid: {path}: reaches beyond what {crs_name(known)} can show; expected a CRS for this region")
     if size[0] > np.ptp(x) and size[1] > np.ptp(y):
         raise GridError(
             f"grid.resolution: {size[0]:g} x {size[1]:g}; expected less than the region's "
-            f"{np.ptp(x):g} x {np.ptp(y):g} in units of {_name(known)}"
+            f"{np.ptp(x):g} x {np.ptp(y):g} in units of {crs_name(known)}"
         )
     low = [math.floor(bound / step + WHOLE) * step for bound, step in ((x.min(), size[0]), (y.min(), size[1]))]
     high = [math.ceil(bound / step - WHOLE) * step for bound, step in ((x.max(), size[0]), (y.max(), size[1]))]
@@ -186,10 +186,11 @@ def _checked(grid: GeoBox, where: str) -> GeoBox:
     turn = full_turn(crs)
     if turn is not None:
         box = grid.extent.boundingbox
-        beyond = 0.5 * turn + affine.a
-        if box.right > beyond or box.left < -beyond or box.right - box.left > turn + affine.a:
+        # Cells may be centred on the limits, as in many global rasters; that is half a cell beyond.
+        east, north = (0.5 + WHOLE) * (turn + affine.a), 0.25 * turn - (0.5 + WHOLE) * affine.e
+        if box.right > east or box.left < -east:
             raise GridError(f"{where}: longitude {box.left:g} to {box.right:g}; expected -180 to 180 degrees")
-        if box.top > 0.25 * turn - affine.e or box.bottom < -0.25 * turn + affine.e:
+        if box.top > north or box.bottom < -north:
             raise GridError(f"{where}: latitude {box.bottom:g} to {box.top:g}; expected -90 to 90 degrees")
     return grid
 
@@ -201,13 +202,9 @@ def _crs(crs: object, faults: list[str]) -> CRS | None:
         faults.append(f"grid.crs: {crs!r} is unknown; expected a code such as EPSG:32634, or WKT")
         return None
     if not (known.geographic or known.projected):
-        faults.append(f"grid.crs: {_name(known)} is neither geographic nor projected; expected one that is")
+        faults.append(f"grid.crs: {crs_name(known)} is neither geographic nor projected; expected one that is")
         return None
     return known
-
-
-def _name(crs: CRS) -> str:
-    return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
 
 
 def _cell_size(resolution: Resolution, faults: list[str]) -> tuple[float, float]:

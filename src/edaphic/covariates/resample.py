@@ -85,25 +85,25 @@ class Lattice:
         """Whether places lie on the source."""
         return (col >= 0) & (col < self.width) & (row >= 0) & (row < self.height)
 
-    def footprints(self, x: Float, y: Float) -> tuple[Float, Float]:
-        """Columns and rows of the four corners of each cell, from the coordinates of the corners of a window.
+    def in_one_piece(self, cols: Float) -> Float:
+        """Columns (n, 4) of the corners of footprints, without the jump of a full turn between two corners.
 
-        Parameters
-        ----------
-        x, y : arrays of shape (height + 1, width + 1)
-
-        Returns
-        -------
-        (col, row) : arrays of shape (height, width, 4), around the cell. Across the seam of a global source the
-        columns go on beyond its width (or below 0), so that a footprint is in one piece.
+        Across the seam of a global source they go on beyond its width, or below 0.
         """
-        col, row = self.locate(x, y)
-        cols = np.stack([col[:-1, :-1], col[:-1, 1:], col[1:, 1:], col[1:, :-1]], axis=-1)
-        rows = np.stack([row[:-1, :-1], row[:-1, 1:], row[1:, 1:], row[1:, :-1]], axis=-1)
-        if self.period is not None:
-            cols = cols - np.round((cols - cols[..., :1]) / self.period) * self.period
-            cols = cols - self._turns(cols.mean(axis=-1, keepdims=True))
-        return cols, rows
+        if self.period is None:
+            return cols
+        cols = cols - np.round((cols - cols[:, :1]) / self.period) * self.period
+        return np.asarray(cols - self._turns(cols.mean(axis=1, keepdims=True)))
+
+
+def footprints(nodes: Float) -> Float:
+    """The four corners of each cell, around it, from the corners of a window.
+
+    >>> footprints(np.array([[0.0, 1.0], [10.0, 11.0]])).tolist()
+    [[0.0, 1.0, 11.0, 10.0]]
+    """
+    around = nodes[:-1, :-1], nodes[:-1, 1:], nodes[1:, 1:], nodes[1:, :-1]
+    return np.stack([corner.ravel() for corner in around], axis=1)
 
 
 def detail(cols: Float, rows: Float) -> float:
@@ -188,12 +188,12 @@ def _signed_area(x: Float, y: Float) -> float:
 def _add_side(share: Float, x0: float, y0: float, x1: float, y1: float) -> None:
     """Add one side of a polygon to a table of signed areas, whose running sums along rows are the shares of the cells.
 
-    A piece of side inside one cell, of height d, takes part of that cell and all of the cells to its right: exact, and only
-    the cells that the side crosses are visited. It is how font renderers find the coverage of pixels.
+    A piece of side inside one cell, of height d, takes part of that cell and all of the cells to its right: exact, and
+    only the cells that the side crosses are visited. It is how font renderers find the coverage of pixels.
     """
     if y0 == y1:
         return
-    sign = 1.0 if y1 > y0 else -1.0
+    sign = -1.0 if y1 > y0 else 1.0
     if y1 < y0:
         x0, y0, x1, y1 = x1, y1, x0, y0
     slope = (x1 - x0) / (y1 - y0)

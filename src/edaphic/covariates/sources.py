@@ -7,10 +7,10 @@ equals the same part of the whole grid to the bit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from edaphic.covariates.block import read_block
 from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.handles import HANDLES
 from edaphic.covariates.resample import Lattice
-from edaphic.covariates.window import Window, apply, at, centres, corners, full_turn, inside, pieces, same_crs
+from edaphic.covariates.window import Window, apply, at, centres, corners, crs_name, full_turn, inside, pieces, same_crs
 from edaphic.errors import RasterError
 
 __all__ = ["Layer", "LayerFacts", "Source", "check_sources", "expand", "facts", "open_layer"]
@@ -39,10 +39,16 @@ ALIGNED = 1e-3
 BLOCK = 4_000_000
 """Most source cells read at a time, for a layer and thread; what lies under a single grid cell is still read whole."""
 
+SAMPLE_BLOCK = 250_000
+"""The same for single cells, which lie far apart: a read costs about as much as so many source cells."""
+
 PROBES = 65
 """Places along each side of grid and source that are looked at to find whether they overlap."""
 
 Float = NDArray[np.float64]
+Places = tuple[Float, Float]
+"""Columns and rows of the source under cells of the grid, as real numbers: (n,) of centres, or (n, 4) of corners."""
+Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class Layer:
     facts: LayerFacts
     grid: GeoBox
     resampling: Resampling
+
+    @property
+    def lattice(self) -> Lattice:
+        """The cells of the source."""
+        return lattice_of(self.facts)
 
     @property
     def name(self) -> str:
@@ -82,9 +93,46 @@ class Layer:
         with HANDLES.take(self.facts.key) as dataset:
             for piece in pieces(window):
                 top, left = piece.row - window.row, piece.col - window.col
-                stored = self._shifted(dataset, piece) if self.resampling == "none" else self._resampled(dataset, piece)
+                if self.resampling == "none":
+                    stored = self._shifted(dataset, piece)
+                else:
+                    places = _under_window(self.grid, piece, self.facts.crs, self.lattice, self.resampling == "average")
+                    stored = self._resampled(dataset, places, BLOCK).reshape(piece.shape)
                 values[top : top + piece.height, left : left + piece.width] = self._scaled(stored)
         return values
+
+    def read_cells(self, row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Values of single cells of the grid: to the bit those of any window that holds them.
+
+        Parameters
+        ----------
+        row, col : int arrays of shape (n,), inside the grid
+
+        Returns
+        -------
+        ndarray of float32, shape (n,). Cells that lie near each other in the source are read together.
+
+        Raises
+        ------
+        RasterError
+            As :meth:`read`.
+        """
+        with HANDLES.take(self.facts.key) as dataset:
+            places = self._under_cells(row.astype(np.float64), col.astype(np.float64))
+            return self._scaled(self._resampled(dataset, places, SAMPLE_BLOCK))
+
+    def _under_cells(self, row: Float, col: Float) -> Places:
+        assert self.grid.crs is not None
+        where = self.grid.affine, self.grid.crs
+        if self.resampling == "none":
+            rows, cols = _shift(self.facts, self.grid)
+            return _clipped(self.lattice, col + (cols + 0.5), row + (rows + 0.5))
+        if self.resampling == "average":
+            down, across = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 0.0])
+            x, y = at(*where, row[:, None] + down, col[:, None] + across, self.facts.crs)
+            cols_each, rows_each = self.lattice.locate(x, y)
+            return self.lattice.in_one_piece(cols_each), rows_each
+        return _clipped(self.lattice, *self.lattice.locate(*at(*where, row + 0.5, col + 0.5, self.facts.crs)))
 
     def _scaled(self, stored: Float) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -104,49 +152,69 @@ class Layer:
             values[top - row : bottom - row, left - col : right - col] = block
         return values
 
-    def _resampled(self, dataset: DatasetReader, piece: Window) -> Float:
-        values = np.full(piece.shape, np.nan)
-        lattice = lattice_of(self.facts)
-        cols, rows = _places(self.grid, piece, self.facts.crs, lattice, self.resampling == "average")
-        self._fill(dataset, lattice, cols, rows, values)
+    def _resampled(self, dataset: DatasetReader, places: Places, limit: int) -> Float:
+        """Stored numbers at places (n,) or footprints (n, 4), from blocks of about ``limit`` source cells at most."""
+        cols, rows = places
+        values = np.full(len(cols), np.nan)
+        kernel, wraps = _KERNELS[self.resampling], self.lattice.wraps
+        for part, row_range, col_range in _blocks(self.lattice, cols, rows, limit):
+            block = read_block(dataset, self.facts, row_range, col_range, wraps)
+            found = np.full(len(cols[part]), np.nan)
+            kernel(block, row_range[0], col_range[0], cols[part], rows[part], wraps, found)
+            values[part] = found
         return values
 
-    def _fill(self, dataset: DatasetReader, lattice: Lattice, cols: Float, rows: Float, out: Float) -> None:
-        """Resample into ``out``, by halves where the source cells under it are too many to read at once."""
-        row_range, col_range = _reach(rows, lattice.height, 0), _reach(cols, lattice.width, lattice.wraps)
-        read = (row_range[1] - row_range[0]) * (col_range[1] - col_range[0])
-        if read <= 0:
-            return
-        if read > BLOCK and out.size > 1:
-            height, width = out.shape
-            tall = np.s_[: height // 2, :], np.s_[height // 2 :, :]
-            wide = np.s_[:, : width // 2], np.s_[:, width // 2 :]
-            for half in tall if height >= width else wide:
-                self._fill(dataset, lattice, cols[half], rows[half], out[half])
-            return
-        block = read_block(dataset, self.facts, row_range, col_range, lattice.wraps)
-        flat = np.full(out.size, np.nan)
-        flat_cols, flat_rows = (
-            np.ascontiguousarray(part).reshape((out.size, *part.shape[2:])) for part in (cols, rows)
-        )
-        _KERNELS[self.resampling](block, row_range[0], col_range[0], flat_cols, flat_rows, lattice.wraps, flat)
-        out[...] = flat.reshape(out.shape)
+
+def _clipped(lattice: Lattice, cols: Float, rows: Float) -> Places:
+    """Places as flat arrays, NaN where they do not lie on the source."""
+    cols, rows = cols.ravel(), rows.ravel()
+    outside = ~lattice.within(cols, rows)
+    return np.where(outside, np.nan, cols), np.where(outside, np.nan, rows)
 
 
 @lru_cache(maxsize=12)
-def _places(grid: GeoBox, piece: Window, crs: CRS, lattice: Lattice, footprints: bool) -> tuple[Float, Float]:
+def _under_window(grid: GeoBox, piece: Window, crs: CRS, lattice: Lattice, average: bool) -> Places:
     """Columns and rows of the source under the cells of a piece; kept, for many layers come on one lattice."""
-    if footprints:
-        cols, rows = lattice.footprints(*corners(grid, piece, crs))
+    if average:
+        cols, rows = (resample.footprints(nodes) for nodes in lattice.locate(*corners(grid, piece, crs)))
+        cols = lattice.in_one_piece(cols)
     else:
-        cols, rows = lattice.locate(*centres(grid, piece, crs))
-        outside = ~lattice.within(cols, rows)
-        cols, rows = np.where(outside, np.nan, cols), np.where(outside, np.nan, rows)
+        cols, rows = _clipped(lattice, *lattice.locate(*centres(grid, piece, crs)))
     cols.flags.writeable = rows.flags.writeable = False
     return cols, rows
 
 
-def _reach(places: Float, size: int, wraps: int) -> tuple[int, int]:
+def _blocks(lattice: Lattice, cols: Float, rows: Float, limit: int) -> Iterator[tuple[Any, Range, Range]]:
+    """Parts of the places, and the rows and columns of the source that each needs.
+
+    Where that is more than ``limit`` source cells, the places are halved along the longer side, until they cannot be.
+    """
+    todo: list[Any] = [slice(None)]
+    while todo:
+        part = todo.pop()
+        ranges = _reach(rows[part], lattice.height, 0), _reach(cols[part], lattice.width, lattice.wraps)
+        high, wide = (last - first for first, last in ranges)
+        if high <= 0 or wide <= 0:
+            continue
+        halves = _halves(rows if high >= wide else cols, part) if high * wide > limit else None
+        if halves is None:
+            yield part, *ranges
+        else:
+            todo.extend(halves)
+
+
+def _halves(places: Float, part: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+    """Places on this and on that side of the middle; None if they are all at one."""
+    numbers = np.arange(len(places))[part]
+    where = places[numbers] if places.ndim == 1 else places[numbers, 0]
+    numbers, where = numbers[~np.isnan(where)], where[~np.isnan(where)]
+    if not numbers.size or where.min() == where.max():
+        return None
+    low = where <= 0.5 * (where.min() + where.max())
+    return numbers[low], numbers[~low]
+
+
+def _reach(places: Float, size: int, wraps: int) -> Range:
     """First, and one after the last, row or column of the source that the kernels may ask for."""
     if np.isnan(places).all():
         return 0, 0
@@ -228,14 +296,9 @@ def _apart(known: LayerFacts, grid: GeoBox) -> str:
     ours = ", ".join(f"{bound:.9g}" for bound in (box.left, box.bottom, box.right, box.top))
     theirs = ", ".join(f"{bound:.9g}" for bound in known.bounds)
     return (
-        f"{known.name}: {known.path}: no overlap with the grid; it covers {theirs} ({_label(known.crs)}), "
-        f"expected part of {ours} ({_label(grid.crs)})"
+        f"{known.name}: {known.path}: no overlap with the grid; it covers {theirs} ({known.crs_name}), "
+        f"expected part of {ours} ({crs_name(grid.crs)})"
     )
-
-
-def _label(crs: object) -> str:
-    epsg = getattr(crs, "epsg", None)
-    return f"EPSG:{epsg}" if epsg else str(getattr(getattr(crs, "proj", None), "name", crs))
 
 
 def _middle(known: LayerFacts, grid: GeoBox) -> Window | None:
@@ -266,8 +329,8 @@ def _resampling(known: LayerFacts, grid: GeoBox, middle: Window) -> Resampling:
         return "none"
     if known.kind == "class":
         return "nearest"
-    cols, rows = lattice_of(known).footprints(*corners(grid, middle, known.crs))
-    span = resample.detail(cols[0, 0], rows[0, 0]) if np.isfinite(cols + rows).all() else 0.0
+    cols, rows = _under_window(grid, middle, known.crs, lattice_of(known), True)
+    span = resample.detail(cols[0], rows[0]) if np.isfinite(cols + rows).all() else 0.0
     return "average" if span >= FINER else "bilinear"
 
 
@@ -290,4 +353,9 @@ def _shift(known: LayerFacts, grid: GeoBox) -> tuple[int, int]:
     return round(row), round(col)
 
 
-_KERNELS = {"nearest": resample.nearest, "bilinear": resample.bilinear, "average": resample.average}
+_KERNELS = {
+    "none": resample.nearest,
+    "nearest": resample.nearest,
+    "bilinear": resample.bilinear,
+    "average": resample.average,
+}

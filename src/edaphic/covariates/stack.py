@@ -20,9 +20,6 @@ from edaphic.errors import RasterError
 
 __all__ = ["Stack", "build", "describe", "rasterise"]
 
-SAMPLE_BLOCK = 128
-"""Places are grouped by blocks of this many rows and columns, and the part of a block that holds them is read once."""
-
 LOOKED_AT = 16
 """Most windows of 256 rows and columns that :func:`describe` reads of each layer."""
 
@@ -100,9 +97,10 @@ class Stack:
         """
         row, col = cells_of(self.grid, lon, lat)
         values = np.full((row.size, len(self.layers)), np.nan)
-        for places, window in _blocks(row, col):
-            block = self.read(window)
-            values[places] = block[:, row[places] - window.row, col[places] - window.col].T
+        within = row >= 0
+        if within.any():
+            for number, layer in enumerate(self.layers):
+                values[within, number] = layer.read_cells(row[within], col[within])
         return pd.DataFrame(values, columns=list(self.names)), self._reasons(values, row < 0)
 
     def _reasons(self, values: NDArray[np.float64], outside: NDArray[np.bool_]) -> pd.Series[str]:
@@ -118,23 +116,6 @@ class Stack:
                 more = f" (and {count[place] - 1} more)" if count[place] > 1 else ""
                 reasons.append(f"no value in {self.names[int(np.argmax(empty[place]))]}{more}")
         return pd.Series(reasons, dtype=str, name="reason")
-
-
-def _blocks(row: NDArray[np.int64], col: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Window]]:
-    """Places grouped by block, each with the smallest window that holds them."""
-    within = np.flatnonzero(row >= 0)
-    if not within.size:
-        return []
-    keys = np.stack([row[within] // SAMPLE_BLOCK, col[within] // SAMPLE_BLOCK])
-    order = np.lexsort((keys[1], keys[0]))
-    starts = np.flatnonzero(np.r_[True, (np.diff(keys[:, order]) != 0).any(axis=0)])
-    groups = np.split(within[order], starts[1:])
-    found = []
-    for places in groups:
-        top, left = int(row[places].min()), int(col[places].min())
-        bottom, right = int(row[places].max()), int(col[places].max())
-        found.append((places, Window(top, left, bottom - top + 1, right - left + 1)))
-    return found
 
 
 def build(sources: Sequence[Source], grid: GeoBox) -> Stack:
@@ -189,7 +170,7 @@ def describe(stack: Stack) -> pd.DataFrame:
                 "path": facts.path,
                 "kind": facts.kind,
                 "unit": facts.unit,
-                "source_crs": f"EPSG:{facts.crs.epsg}" if facts.crs.epsg else str(facts.crs.proj.name),
+                "source_crs": facts.crs_name,
                 "source_resolution": " x ".join(f"{size:.9g}" for size in facts.resolution),
                 "resampling": layer.resampling,
                 "nodata": np.nan if facts.nodata is None else facts.nodata,

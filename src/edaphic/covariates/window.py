@@ -127,6 +127,17 @@ def same_crs(one: CRS | None, other: CRS | None) -> bool:
     return bool(one == other) or bool(one.proj.equals(other.proj, ignore_axis_order=True))
 
 
+def crs_name(crs: CRS | None) -> str:
+    """How to name a reference system in a message.
+
+    >>> crs_name(CRS("EPSG:32634"))
+    'EPSG:32634'
+    """
+    if crs is None:
+        return "no CRS"
+    return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
+
+
 @lru_cache(maxsize=64)
 def transformer(source: CRS, target: CRS) -> Transformer:
     """Coordinates from one reference system to another, x (or longitude) first."""

@@ -61,7 +61,7 @@ def predict_tile(
     if not keep.any():
         return out
     features = model.encoder.transform(cells)
-    means = []
+    means: list[NDArray[np.float32]] = []
     for i, interval in enumerate(model.intervals):
         said = answer(model, features, i, (levels[0], MIDDLE, levels[1]), workers)
         low, mid, high = said.quantiles.T
@@ -95,7 +95,8 @@ def _valid_cells(
 
 
 def _moves(model: SoilModel, adjustments: pd.DataFrame) -> list[tuple[float, float]]:
-    known = {(row.top_cm, row.bottom_cm): (row.lower, row.upper) for row in adjustments.itertuples()}
+    columns = (adjustments[name].to_numpy(dtype=float) for name in ("top_cm", "bottom_cm", "lower", "upper"))
+    known = {(top, bottom): (lower, upper) for top, bottom, lower, upper in zip(*columns, strict=True)}
     lacking = [interval for interval in model.intervals if interval not in known]
     if lacking:
         raise ModelError(f"evidence: no calibration for the depths {lacking}; expected one for each layer of the model")

@@ -173,8 +173,8 @@ def fit(
     """
     intervals = tuple(layers) + ((whole,) if whole else ())
     depth = form == "3d"
-    encoder = make_encoder(points.loc[pd.unique(table.profile_id)], kinds, depth=depth)
-    features = design_matrix(encoder, points, table.profile_id, np.asarray(intervals)[table.interval])
+    encoder = make_encoder(points.loc[list(pd.unique(table.profile_id))], kinds, depth=depth)
+    features = design_matrix(encoder, points, list(table.profile_id), np.asarray(intervals)[table.interval])
     parts = [np.arange(len(table.values))] if depth else [np.flatnonzero(table.interval == i) for i in range(len(intervals))]
     forests = []
     for i, rows in enumerate(parts):
@@ -231,8 +231,9 @@ def combine_means(target: Target, layers: Sequence[Interval], means: Sequence[ND
     """
     if target.quantity == "soc":
         thickness = np.array([bottom - top for top, bottom in layers])
-        return np.sum([t * m for t, m in zip(thickness, means, strict=True)], axis=0) / thickness.sum()
-    return np.sum(list(means), axis=0)
+        weighted = np.stack([t * m for t, m in zip(thickness, means, strict=True)])
+        return np.asarray(weighted.sum(axis=0) / thickness.sum())
+    return np.asarray(np.stack(list(means)).sum(axis=0))
 
 
 def interval_name(interval: Interval) -> str:

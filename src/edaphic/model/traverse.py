@@ -62,7 +62,7 @@ def predict(
         raise ValueError(f"levels {levels}: expected ascending numbers between 0 and 1")
     n = len(features)
     out = Prediction(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(wanted))))
-    threads = max(1, min(workers, numba.config.NUMBA_NUM_THREADS))
+    threads = max(1, min(workers, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
     try:

@@ -77,7 +77,7 @@ def estimate(horizons: pd.DataFrame, rule: Rule) -> Floats:
 
 
 def fill(
-    horizons: pd.DataFrame, rule: str = "manrique_jones_1991", *, missing_fragments_vol_pct: float | None = None
+    horizons: pd.DataFrame, rule: str | None = "manrique_jones_1991", *, missing_fragments_vol_pct: float | None = None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Give every horizon a bulk density and coarse fragments, and say where they come from.
 
@@ -91,16 +91,16 @@ def fill(
     ----------
     horizons : DataFrame
         Clean horizon table.
-    rule : str
-        Mineral rule, a key of :data:`PEDOTRANSFER`.
+    rule : str or None
+        Mineral rule, a key of :data:`PEDOTRANSFER`. None estimates nothing: missing bulk densities stay missing.
     missing_fragments_vol_pct : float, optional
         Fragments of profiles without any.
 
     Returns
     -------
     horizons : DataFrame
-        The table with ``bulk_density_source`` (measured, pedotransfer), ``bulk_density_sd_g_cm3`` (0 for measured) and
-        ``coarse_fragments_source`` (measured, profile, assumed).
+        The table with ``bulk_density_source`` (measured, pedotransfer; empty where missing), ``bulk_density_sd_g_cm3``
+        (0 for measured) and ``coarse_fragments_source`` (measured, profile, assumed).
     summary : dict
         ``bulk_density``: counts by source, rule, ``error_sd_g_cm3`` and ``bias_g_cm3`` (rule - measured),
         ``checked_on`` horizons of ``checked_against`` ("this table" from 30 measured horizons on, else "ISRIC-WISE"),
@@ -123,12 +123,25 @@ def fill(
     >>> summary["bulk_density"]["checked_against"]
     'ISRIC-WISE'
     """
-    if rule not in PEDOTRANSFER or rule == ORGANIC_RULE:
+    if rule is not None and (rule not in PEDOTRANSFER or rule == ORGANIC_RULE):
         known = ", ".join(name for name in PEDOTRANSFER if name != ORGANIC_RULE)
         raise TableError(f"bulk density: unknown pedotransfer rule {rule!r}; expected one of {known}")
-    filled, density = _fill_density(horizons, PEDOTRANSFER[rule], PEDOTRANSFER[ORGANIC_RULE])
+    if rule is None:
+        filled, density = _measured_only(horizons)
+    else:
+        filled, density = _fill_density(horizons, PEDOTRANSFER[rule], PEDOTRANSFER[ORGANIC_RULE])
     filled, fragments = _fill_fragments(filled, missing_fragments_vol_pct)
     return filled, {"bulk_density": density, "coarse_fragments": fragments}
+
+
+def _measured_only(horizons: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    measured = horizons["bulk_density_g_cm3"].notna().to_numpy()
+    filled = horizons.assign(
+        bulk_density_source=np.where(measured, "measured", ""),
+        bulk_density_sd_g_cm3=np.where(measured, 0.0, np.nan),
+    )
+    count = int(measured.sum())
+    return filled, {"measured": count, "pedotransfer": 0, "missing": len(horizons) - count, "rule": None}
 
 
 def _fill_density(horizons: pd.DataFrame, mineral: Rule, organic: Rule) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -147,6 +160,7 @@ def _fill_density(horizons: pd.DataFrame, mineral: Rule, organic: Rule) -> tuple
     summary = {
         "measured": int(measured.sum()),
         "pedotransfer": int((~measured).sum()),
+        "missing": 0,
         **check,
         "organic": {
             "measured": int((measured & is_organic).sum()),
@@ -288,7 +302,7 @@ PEDOTRANSFER: Mapping[str, Rule] = MappingProxyType(
             ),
             _rule(
                 ORGANIC_RULE, _organic,
-                "correction of SoilGrids250m (Hengl et al. 2017, PLoS ONE 12: e0169748) after Koechy, Hiederer and "
+                "correction of SoilGrids250m (Hengl et al. 2017, PLoS ONE 12: e0169748) after Köchy, Hiederer and "
                 "Freibauer 2015, SOIL 1: 351-365",
                 0.359, -0.113, 334, low=ORGANIC_SOC_G_KG, high=600.0,
             ),

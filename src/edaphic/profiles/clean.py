@@ -6,7 +6,7 @@ record came first, never the place in the table, so shuffling the table changes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -80,6 +80,8 @@ SET_MISSING = MappingProxyType(
     }
 )
 
+Describe = Callable[[pd.DataFrame], Sequence[object]]
+
 # Depths such as 9.99999985 are 10 in the precision of the source that wrote them: below this no repair is worth a row.
 NOISE_CM = 1e-4
 # Coordinates of one profile that differ by less (0.1 m) are one place.
@@ -121,12 +123,10 @@ def clean(horizons: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     >>> repairs[["row", "fault", "before", "after"]].values.tolist()
     [[2, 'overlap', '15-50 cm', '20-50 cm'], [3, 'gap', '50-60 cm', '']]
     """
-    table = _canonical(horizons)
-    log: list[pd.DataFrame] = []
+    table, log = _canonical(horizons), _Log()
     for repair in (_ids, _places, _years, _depths, _contents, _stack):
         table = repair(table, log)
-    table = _ordered(table)
-    return table, concat_repairs(log)
+    return _ordered(table), concat_repairs(log.parts)
 
 
 def repair_rows(
@@ -173,6 +173,10 @@ def _place(rows: pd.DataFrame) -> list[str]:
     return [f"{_text(float(x))}, {_text(float(y))}" for x, y in zip(rows["lon"], rows["lat"], strict=True)]
 
 
+def _content(rows: pd.DataFrame) -> list[str]:
+    return [f"{span}: soc {_text(float(soc))} g/kg" for span, soc in zip(_span(rows), rows["soc_g_kg"], strict=True)]
+
+
 def _canonical(horizons: pd.DataFrame) -> pd.DataFrame:
     """Copy with every canonical column, typed, sorted by source and row."""
     missing = [name for name in REQUIRED if name not in horizons.columns]
@@ -206,26 +210,53 @@ def _canonical(horizons: pd.DataFrame) -> pd.DataFrame:
     return table[[*COLUMNS, *rest]].sort_values(["source", "row"], kind="stable").reset_index(drop=True)
 
 
-def _drop(table: pd.DataFrame, bad: pd.Series, fault: str, log: list[pd.DataFrame], before: str = "") -> pd.DataFrame:
-    """Drop horizons and log each: its span, or the value of column ``before``."""
-    rows = table[bad]
-    log.append(repair_rows(rows, fault, rows[before].tolist() if before else _span(rows)))
-    return table[~bad].reset_index(drop=True)
+class _Log:
+    """Repair-log rows as they come."""
+
+    def __init__(self) -> None:
+        self.parts: list[pd.DataFrame] = []
+
+    def note(
+        self,
+        table: pd.DataFrame,
+        bad: pd.Series,
+        fault: str,
+        told: Describe | str = _span,
+        after: pd.DataFrame | None = None,
+    ) -> None:
+        """One row for each horizon of ``table`` that is ``bad``: how ``told`` (a column, or a function) describes it.
+
+        ``after`` is the repaired table, with the same rows.
+        """
+        if bad.any():
+            changed = None if after is None else self._told(after[bad], told)
+            self.parts.append(repair_rows(table[bad], fault, self._told(table[bad], told), changed))
+
+    @staticmethod
+    def _told(rows: pd.DataFrame, told: Describe | str) -> list[object]:
+        return list(rows[told]) if isinstance(told, str) else list(told(rows))
+
+    def drop(self, table: pd.DataFrame, bad: pd.Series, fault: str, told: Describe | str = _span) -> pd.DataFrame:
+        """The table without its bad horizons, each of them noted."""
+        if not bad.any():
+            return table
+        self.note(table, bad, fault, told)
+        return table[~bad].reset_index(drop=True)
 
 
-def _ids(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
+def _ids(table: pd.DataFrame, log: _Log) -> pd.DataFrame:
     nameless = table["profile_id"].isna() | (table["profile_id"].str.strip() == "")
-    table = _drop(table, nameless, "profile_id missing", log)
-    sources = table.groupby("profile_id")["source"].transform("nunique")
-    shared = sources > 1
+    table = log.drop(table, nameless, "profile_id missing")
+    shared = table.groupby("profile_id")["source"].transform("nunique") > 1
+    if not shared.any():
+        return table
     new = table["source"] + ":" + table["profile_id"]
-    first = shared & ~new.duplicated()
-    old = table["profile_id"][first].tolist()
-    log.append(repair_rows(table[first], "same profile_id in several sources", old, new[first].tolist()))
-    return table.assign(profile_id=table["profile_id"].mask(shared, new))
+    renamed = table.assign(profile_id=table["profile_id"].mask(shared, new))
+    log.note(table, shared & ~new.duplicated(), "same profile_id in several sources", "profile_id", renamed)
+    return renamed
 
 
-def _places(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
+def _places(table: pd.DataFrame, log: _Log) -> pd.DataFrame:
     """One coordinate for each profile: the first valid one."""
     lon, lat = table["lon"], table["lat"]
     missing = lon.isna() | lat.isna()
@@ -235,108 +266,87 @@ def _places(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
     ids = table["profile_id"]
     first = table[["lon", "lat"]].where(valid).groupby(ids).transform("first")
     homeless = first["lon"].isna()
-    head = ~ids.duplicated()
-    reason = np.select(
-        [missing, origin], ["coordinates missing", "coordinates 0, 0"], "coordinates outside -180 to 180, -90 to 90"
-    )
-    for fault in ("coordinates missing", "coordinates 0, 0", "coordinates outside -180 to 180, -90 to 90"):
-        hit = homeless & head & (reason == fault)
-        log.append(repair_rows(table[hit], fault, _place(table[hit])))
+    head = homeless & ~ids.duplicated()
+    log.note(table, head & missing, "coordinates missing", _place)
+    log.note(table, head & origin, "coordinates 0, 0", _place)
+    log.note(table, head & outside, "coordinates outside -180 to 180, -90 to 90", _place)
     apart = valid & (((lon - first["lon"]).abs() > SAME_PLACE_DEG) | ((lat - first["lat"]).abs() > SAME_PLACE_DEG))
-    log.append(repair_rows(table[apart], "several coordinates", _place(table[apart]), _place(first[apart])))
+    log.note(table, apart, "several coordinates", _place, first)
     return table.assign(lon=first["lon"], lat=first["lat"])[~homeless].reset_index(drop=True)
 
 
-def _years(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
+def _years(table: pd.DataFrame, log: _Log) -> pd.DataFrame:
     """One year for each profile; a profile sampled in several years is several profiles."""
-    year = table["year"]
+    year, ids = table["year"], table["profile_id"]
     bad = year.notna() & ~year.between(1800, 2100)
-    log.append(repair_rows(table[bad], "year outside 1800 to 2100", year[bad].tolist()))
+    log.note(table, bad, "year outside 1800 to 2100", "year")
     year = year.mask(bad)
-    ids = table["profile_id"]
-    first = year.groupby(ids).transform("first")
-    year = year.fillna(first)
+    year = year.fillna(year.groupby(ids).transform("first"))
+    table = table.assign(year=year)
     several = year.groupby(ids).transform("nunique") > 1
     if not several.any():
-        return table.assign(year=year)
-    new = ids + "@" + year.map(lambda number: "" if np.isnan(number) else f"{number:.10g}")
-    head = several & ~new.duplicated()
-    log.append(repair_rows(table[head], "several years", ids[head].tolist(), new[head].tolist()))
-    return table.assign(year=year, profile_id=ids.mask(several, new))
+        return table
+    new = ids + "@" + pd.Series([_text(number) for number in year], index=year.index, dtype="str")
+    renamed = table.assign(profile_id=ids.mask(several, new))
+    log.note(table, several & ~new.duplicated(), "several years", "profile_id", renamed)
+    return renamed
 
 
-def _depths(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
+def _depths(table: pd.DataFrame, log: _Log) -> pd.DataFrame:
     finite = (table["top_cm"] + table["bottom_cm"]).abs() < np.inf
-    table = _drop(table, ~finite, "depth missing", log)
-    top, bottom = table["top_cm"].round(2), table["bottom_cm"].round(2)
-    fine = ((top - table["top_cm"]).abs() > NOISE_CM) | ((bottom - table["bottom_cm"]).abs() > NOISE_CM)
-    rounded = table.assign(top_cm=top, bottom_cm=bottom)
-    log.append(repair_rows(table[fine], "depth finer than 0.01 cm", _span(table[fine]), _span(rounded[fine])))
-    table = rounded
+    table = log.drop(table, ~finite, "depth missing")
+    rounded = table.assign(top_cm=table["top_cm"].round(2), bottom_cm=table["bottom_cm"].round(2))
+    change = (rounded[["top_cm", "bottom_cm"]] - table[["top_cm", "bottom_cm"]]).abs()
+    log.note(table, (change > NOISE_CM).any(axis=1), "depth finer than 0.01 cm", _span, rounded)
+    top, bottom, ids = rounded["top_cm"], rounded["bottom_cm"], rounded["profile_id"]
     # Old descriptions count organic layers upwards from the mineral soil: 5-0 above 0-10 is not 0-5.
-    starts_at_0 = ((table["top_cm"] == 0) & (table["bottom_cm"] > 0)).groupby(table["profile_id"]).transform("any")
-    upward = (table["bottom_cm"] == 0) & (table["top_cm"] > 0) & starts_at_0
-    above = (table["top_cm"] < 0) | (table["bottom_cm"] < 0) | upward
-    table = _drop(table, above, "above the surface", log)
-    reversed_ = table["top_cm"] > table["bottom_cm"]
-    swapped = table.assign(
-        top_cm=table[["top_cm", "bottom_cm"]].min(axis=1), bottom_cm=table[["top_cm", "bottom_cm"]].max(axis=1)
-    )
-    log.append(repair_rows(table[reversed_], "reversed", _span(table[reversed_]), _span(swapped[reversed_])))
-    return _drop(swapped, swapped["top_cm"] == swapped["bottom_cm"], "zero thickness", log)
+    starts_at_0 = ((top == 0) & (bottom > 0)).groupby(ids).transform("any")
+    upward = (bottom == 0) & (top > 0) & starts_at_0
+    table = log.drop(rounded, (top < 0) | (bottom < 0) | upward, "above the surface")
+    ends = table[["top_cm", "bottom_cm"]]
+    swapped = table.assign(top_cm=ends.min(axis=1), bottom_cm=ends.max(axis=1))
+    log.note(table, table["top_cm"] > table["bottom_cm"], "reversed", _span, swapped)
+    return log.drop(swapped, swapped["top_cm"] == swapped["bottom_cm"], "zero thickness")
 
 
-def _contents(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
-    table = _drop(table, table["soc_g_kg"].isna(), "soc missing", log)
-    outside = ~table["soc_g_kg"].between(0.0, SOC_MAX_G_KG)
-    table = _drop(table, outside, "soc outside 0 to 600 g/kg", log, "soc_g_kg")
+def _contents(table: pd.DataFrame, log: _Log) -> pd.DataFrame:
+    table = log.drop(table, table["soc_g_kg"].isna(), "soc missing")
+    table = log.drop(table, ~table["soc_g_kg"].between(0.0, SOC_MAX_G_KG), "soc outside 0 to 600 g/kg", "soc_g_kg")
     for name, (low, high, fault) in SET_MISSING.items():
         if name in table:
             bad = table[name].notna() & ~table[name].between(low, high)
-            log.append(repair_rows(table[bad], fault, table[name][bad].tolist()))
+            log.note(table, bad, fault, name)
             table = table.assign(**{name: table[name].mask(bad)})
     return table
 
 
-def _stack(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
+def _stack(table: pd.DataFrame, log: _Log) -> pd.DataFrame:
     """Horizons that lie on each other, then what is left between them."""
     table = _same_depths(table, log)
     # Of two that start together the thicker comes first, so that the inner one is found behind the outer one.
     order = table.sort_values(["profile_id", "top_cm", "bottom_cm"], ascending=[True, True, False], kind="stable")
     reach = order.groupby("profile_id")["bottom_cm"].cummax().groupby(order["profile_id"]).shift()
-    inner = order["bottom_cm"] <= reach
-    table = _drop(order, inner, "nested", log)
+    table = log.drop(order, order["bottom_cm"] <= reach, "nested")
     above = table.groupby("profile_id")["bottom_cm"].shift()
     overlap = table["top_cm"] < above
     moved = table.assign(top_cm=table["top_cm"].mask(overlap, above))
-    log.append(repair_rows(table[overlap], "overlap", _span(table[overlap]), _span(moved[overlap])))
-    gap = moved["top_cm"] > above
-    holes = pd.DataFrame({"top_cm": above[gap], "bottom_cm": moved["top_cm"][gap]})
-    log.append(repair_rows(moved[gap], "gap", _span(holes)))
+    log.note(table, overlap, "overlap", _span, moved)
+    log.note(moved.assign(top_cm=above, bottom_cm=moved["top_cm"]), moved["top_cm"] > above, "gap")
     return moved
 
 
-def _same_depths(table: pd.DataFrame, log: list[pd.DataFrame]) -> pd.DataFrame:
+def _same_depths(table: pd.DataFrame, log: _Log) -> pd.DataFrame:
     """Horizons with the same bounds: copies go, replicates become their mean (the one reading that has no order)."""
     bounds = ["profile_id", "top_cm", "bottom_cm"]
     values = [name for name in table.columns if name not in ("row", "source")]
-    copy = table.duplicated(values)
-    table = _drop(table, copy, "horizon repeated", log)
+    table = log.drop(table, table.duplicated(values), "horizon repeated")
     shared = table.duplicated(bounds, keep=False)
     if not shared.any():
         return table
     numbers = [name for name in table.select_dtypes("number").columns if name not in (*bounds, "row")]
-    mean = table[shared].groupby(bounds)[numbers].transform("mean")
     averaged = table.copy()
-    averaged.loc[shared, numbers] = mean
-    log.append(
-        repair_rows(
-            table[shared],
-            "same depths, other values",
-            [f"soc {_text(value)} g/kg" for value in table["soc_g_kg"][shared]],
-            [f"soc {_text(value)} g/kg" for value in averaged["soc_g_kg"][shared]],
-        )
-    )
+    averaged.loc[shared, numbers] = table[shared].groupby(bounds)[numbers].transform("mean")
+    log.note(table, shared, "same depths, other values", _content, averaged)
     return averaged[~averaged.duplicated(bounds)].reset_index(drop=True)
 
 
@@ -344,9 +354,5 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Profiles by their first row, horizons by depth."""
     by_row = table.sort_values(["source", "row"], kind="stable")
     rank = pd.Series(pd.factorize(by_row["profile_id"])[0], index=by_row.index)
-    return (
-        table.assign(_rank=rank)
-        .sort_values(["_rank", "top_cm"], kind="stable")
-        .drop(columns="_rank")
-        .reset_index(drop=True)
-    )
+    ranked = table.assign(_rank=rank).sort_values(["_rank", "top_cm"], kind="stable")
+    return ranked.drop(columns="_rank").reset_index(drop=True)

@@ -6,7 +6,7 @@ become longitude and latitude. Depths, contents and places are put right by :mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,13 +98,38 @@ def check_source(
     sites: Path | str | None = None,
     crs: str | None = None,
     source: str | None = None,
-) -> list[str]:
-    """Every fault that would stop :func:`read_source`, without raising.
+) -> tuple[list[str], tuple[int, int]]:
+    """Every fault that would stop :func:`read_source`, without raising; and numbers of profiles and horizons.
 
     >>> check_source("no.csv", {})
-    ['no.csv: no such file; expected a table']
+    (['no.csv: no such file; expected a table'], (0, 0))
     """
-    return _read(horizons, columns, sites, crs, source)[2]
+    table, _, faults = _read(horizons, columns, sites, crs, source)
+    return faults, (0, 0) if faults else (int(table["profile_id"].nunique()), len(table))
+
+
+def stack_sources(sources: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One horizon table and one repair log of several sources, as :func:`read_source` gave them.
+
+    Columns that only some sources have are missing in the others. A second source of the same name, say ``horizons``,
+    is called ``horizons_2``, so that equal labels of profiles are not taken for one profile.
+
+    >>> table, log = pd.DataFrame({"profile_id": ["1"], "source": "a", "clay_pct": 20.0}), concat_repairs([])
+    >>> stacked, _ = stack_sources([(table, log), (table.drop(columns="clay_pct"), log)])
+    >>> stacked.values.tolist()
+    [['1', 'a', 20.0], ['1', 'a_2', nan]]
+    """
+    if not sources:
+        raise TableError("profiles: no source; expected at least one table of horizons")
+    tables: list[pd.DataFrame] = []
+    taken: list[str] = []
+    for table, _ in sources:
+        name = str(table["source"].iloc[0])
+        taken.append(name)
+        again = taken.count(name)
+        tables.append(table if again == 1 else table.assign(source=f"{name}_{again}"))
+    table = pd.concat(tables, ignore_index=True)
+    return table, concat_repairs([log for _, log in sources])
 
 
 @dataclass

@@ -86,6 +86,8 @@ def _read_text(path: Path) -> pd.DataFrame:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise TableError(f"{path}: is no table ({error}); expected a header and rows of equal length") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise TableError(f"{path}: rows have more cells than the header; expected a name for every column")
     table.columns = [str(name).strip() for name in table.columns]
     return table.apply(lambda column: _typed(column, decimal_comma=delimiter != ","))
 
@@ -93,6 +95,7 @@ def _read_text(path: Path) -> pd.DataFrame:
 def _typed(column: pd.Series, decimal_comma: bool) -> pd.Series:
     """Numbers where all are numbers, else text without blanks around it."""
     column = column.str.strip()
+    column = column.mask(column.isin(MISSING))
     present = column.dropna()
     if present.empty:
         return column.astype("float64")

@@ -55,6 +55,13 @@ class RecipeDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_text(self, data: str) -> yaml.Node:
+        # PyYAML's own choice of quotes loses line separators such as U+0085
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
+
+
+RecipeDumper.add_representer(str, RecipeDumper.represent_text)
+
 
 for _kind, (_pattern, _first) in _WORDS.items():
     for _class in (RecipeLoader, RecipeDumper):
@@ -199,6 +206,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     if problem.startswith("mapping values"):
         expected = "one key on a line, indented like its neighbours, and quotes around text with ': '"
         return Fault((), "a second ': '", expected, line)
+    problem = f"{error.context}, {problem}" if problem.startswith("but ") else problem
     wanted = re.match(r"expected (.*?),? but (?:found|got) (.*)", problem)
     if wanted is not None:
         return Fault((), wanted[2], wanted[1], line)

@@ -11,6 +11,7 @@ from edaphic.report.facts import (
     calibration,
     designs_of,
     evidence_name,
+    has_bounds,
     interval_of,
     metric,
     single_layers,
@@ -19,7 +20,19 @@ from edaphic.report.facts import (
 )
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.tables import PageTable
-from edaphic.report.words import fixed, is_known, layer_text, listing, number, percent, quantity, span, with_interval
+from edaphic.report.words import (
+    NO_BREAK_SPACE,
+    bounds,
+    digits_apart,
+    fixed,
+    is_known,
+    layer_text,
+    listing,
+    number,
+    percent,
+    quantity,
+    with_interval,
+)
 
 Layer = tuple[float, float]
 
@@ -57,34 +70,35 @@ def _total(run: RunFolder) -> Card | None:
     if rows is None:
         return None
     whole = whole_stock(run)
-    level = percent(interval_of(run))
     if whole is None:
         totals = [f"{layer_text(r.top_cm, r.bottom_cm)}: {quantity(r.total_Tg, 'Tg')}" for r in records(rows)]
-        text = "The run has no total over all layers together; the bounds of each layer are in the stock table."
+        text = "The run has no total over all layers together."
+        text += " The bounds of each layer are in the stock table." if has_bounds(run) else ""
         return Card("Total carbon", "; ".join(totals), (text,))
     depth = layer_text(whole["top_cm"], whole["bottom_cm"])
     where = f" under {quantity(whole['area_km2'], 'km2')}" if is_known(whole["area_km2"]) else ""
-    return Card(
-        "Total carbon",
-        mass_text(whole["total_Tg"]),
-        (
-            f"Organic carbon in {depth}{where}. 1 Tg is a million tonnes.",
-            f"{level} bounds if the errors of the cells were independent: "
-            f"{span(whole['independent_low_Tg'], whole['independent_high_Tg'], 'Tg')}; if they were fully correlated: "
-            f"{span(whole['fully_correlated_low_Tg'], whole['fully_correlated_high_Tg'], 'Tg')}.",
-            "The true uncertainty lies between these two: errors of neighbours are alike, those of distant places are not.",
-        ),
-    )
+    inner = whole["independent_low_Tg"], whole["independent_high_Tg"]
+    outer = whole["fully_correlated_low_Tg"], whole["fully_correlated_high_Tg"]
+    sentences = [f"Organic carbon in {depth}{where}. 1 Tg is a million tonnes."]
+    if has_bounds(run):
+        sentences += [
+            f"{percent(interval_of(run))} bounds if the errors of the cells were independent: {bounds(*inner)} Tg; "
+            f"if they were fully correlated: {bounds(*outer)} Tg.",
+            "The true uncertainty lies between these two: errors of neighbours are alike, those of distant places not.",
+        ]
+    return Card("Total carbon", mass_text(whole["total_Tg"], digits_apart(*inner)), tuple(sentences))
 
 
-def mass_text(total_tg: float) -> str:
+def mass_text(total_tg: float, digits: int = 3) -> str:
     """A mass of carbon, in Pg as well where it is large.
 
     >>> mass_text(93.44).replace("\u00a0", " "), mass_text(5234.0).replace("\u00a0", " ")
     ('93.4 Tg C', '5,234 Tg C (5.23 Pg C)')
     """
-    text = quantity(total_tg, "Tg C")
-    return f"{text} ({quantity(total_tg / 1000.0, 'Pg C')})" if is_known(total_tg) and total_tg >= 1000.0 else text
+    text = quantity(total_tg, "Tg C", digits)
+    return (
+        f"{text} ({quantity(total_tg / 1000.0, 'Pg C', digits)})" if is_known(total_tg) and total_tg >= 1000.0 else text
+    )
 
 
 def _by_layer(run: RunFolder, target: Target, means: Mapping[Layer, float]) -> Card | None:
@@ -95,7 +109,7 @@ def _by_layer(run: RunFolder, target: Target, means: Mapping[Layer, float]) -> C
             for r in records(rows)
         ]
         table = PageTable("", ("Layer", "kg/m²", "t/ha", "Tg"), tuple(map(tuple, body)))
-        return Card("Mean stock by layer", "", (), table)
+        return Card("Mean stock by layer", "", _topmost(run), table)
     if not means:
         return None
     values = tuple((layer_text(*layer), number(mean)) for layer, mean in means.items())
@@ -108,11 +122,21 @@ def _by_layer(run: RunFolder, target: Target, means: Mapping[Layer, float]) -> C
     )
 
 
+def _topmost(run: RunFolder) -> tuple[str, ...]:
+    """How much of the whole lies in the uppermost layer."""
+    rows, whole = stock_rows(run), whole_stock(run)
+    if rows is None or whole is None or len(rows) < 2 or not whole["total_Tg"] > 0.0:
+        return ()
+    top = rows.iloc[0]
+    share = percent(float(top["total_Tg"]) / float(whole["total_Tg"]))
+    return (f"{share} of the carbon lies in {layer_text(float(top['top_cm']), float(top['bottom_cm']))}.",)
+
+
 def _skill(run: RunFolder) -> Card | None:
     designs = [name for name in designs_of(run.table("metrics")) if is_known(metric(run, name, "mec"))]
     if not designs:
         return None
-    figure = " · ".join(f"{name} {fixed(metric(run, name, 'mec'))}" for name in designs)
+    figure = " · ".join(f"{name}{NO_BREAK_SPACE}{fixed(metric(run, name, 'mec'))}" for name in designs)
     sentences = [_explained(run, design) for design in designs]
     alone = metric(run, designs[0], "mec_layer_mean")
     if is_known(alone) and len(single_layers(run)) > 1:
@@ -147,18 +171,27 @@ def _coverage(run: RunFolder) -> Card | None:
     if not known:
         return None
     nominal = interval_of(run)
-    figure = " · ".join(f"{name} {percent(value, 1)}" for name, value in known)
-    worst = max(known, key=lambda item: abs(item[1] - nominal))[1]
-    if abs(worst - nominal) <= 0.03:
-        verdict = "They can be taken at their word, on average."
-    elif worst < nominal:
-        verdict = "They are too narrow somewhere: see the calibration."
-    else:
-        verdict = "They are wider than they need to be: see the calibration."
+    figure = " · ".join(f"{name}{NO_BREAK_SPACE}{percent(value, 1)}" for name, value in known)
     sentence = (
         f"Share of held-out observations inside their {percent(nominal)} interval; it should be {percent(nominal)}."
     )
-    return Card("Do the intervals hold?", figure, (sentence, verdict))
+    used = run.setting("evidence", "calibrate") or run.designs.get("calibrated_by")
+    carried = (f"The maps carry the intervals as adjusted by {used}.",) if isinstance(used, str) else ()
+    words = (sentence, *(_width_words(*item, nominal) for item in known), *carried)
+    return Card("Do the intervals hold?", figure, words)
+
+
+def _width_words(design: str, coverage: float, nominal: float) -> str:
+    """What a coverage means for the reader of an interval.
+
+    >>> _width_words("block", 0.82, 0.9)
+    'By block: too narrow, more lies outside than they say.'
+    """
+    if abs(coverage - nominal) <= 0.03:
+        return f"By {design}: on the mark, on average over all layers."
+    if coverage < nominal:
+        return f"By {design}: too narrow, more lies outside than they say."
+    return f"By {design}: wider than they need to be."
 
 
 def title_of(run: RunFolder) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from edaphic.report.folder import RunFolder
-from edaphic.report.words import layer_text
+from edaphic.report.words import count, is_known, layer_text, quantity
 
 DESIGN_ORDER = ("profile", "block")
 IN_SAMPLE = "in_sample"
@@ -42,8 +42,12 @@ _TARGETS = {
 
 
 def target_of(run: RunFolder) -> Target:
-    """What the run maps: by the maps' names, else by the recipe; an unknown name is shown as it is, without unit."""
-    named = run.maps[0].target if run.maps else str(run.setting("model", "target") or "soc_stock").removeprefix("log_")
+    """What the run maps: by the maps' names, else by the recipe; an unknown name is shown as it is, without unit.
+
+    A model trained on densities answers with stocks, so without maps both stand for stocks.
+    """
+    trained = str(run.setting("model", "target") or "soc_stock").removeprefix("log_")
+    named = run.maps[0].target if run.maps else trained.replace("soc_density", "soc_stock")
     return _TARGETS.get(named, Target(named, "", False))
 
 
@@ -100,6 +104,34 @@ def calibration(run: RunFolder, design: str, name: str, group: str = ALL_LAYERS)
     return float(found[name].iloc[0]) if len(found) else math.nan
 
 
+def held_out(run: RunFolder, design: str) -> pd.DataFrame | None:
+    """Held-out predictions of one design, without those of the whole depth where it repeats single layers."""
+    table = run.table("out_of_fold")
+    if table is None:
+        return None
+    known = (table["design"] == design) & table["observed"].notna() & table["predicted"].notna()
+    pairs = list(zip(table["top_cm"], table["bottom_cm"], strict=True))
+    layers = {pair for pair, ours in zip(pairs, known, strict=True) if ours}
+    if len(layers) > 1:
+        hull = (min(top for top, _ in layers), max(bottom for _, bottom in layers))
+        known &= pd.Series([pair != hull for pair in pairs], index=table.index)
+    return table.loc[known]
+
+
+def design_words(run: RunFolder, design: str) -> str:
+    """What a design leaves out, with the size of its blocks and the number of its folds where the run tells them."""
+    words = DESIGN_WORDS.get(design, "as the recipe says")
+    details = []
+    if design == "block" and is_known(run.designs.get("block_km")):
+        blocks = (
+            f"{count(run.designs.get('blocks'))} blocks of " if is_known(run.designs.get("blocks")) else "blocks of "
+        )
+        details.append(f"{blocks}{quantity(run.designs['block_km'], 'km')} a side")
+    if design != IN_SAMPLE and is_known(run.designs.get("folds")):
+        details.append(f"{count(run.designs['folds'])} folds")
+    return f"{words} ({', '.join(details)})" if details else words
+
+
 def evidence_name(run: RunFolder, layer: tuple[float, float]) -> str:
     """How the evidence tables name a layer: "0-30 cm", or "whole 0-100 cm" where that row is the one there is."""
     plain = f"{layer[0]:g}-{layer[1]:g} cm"
@@ -117,6 +149,12 @@ def stock_rows(run: RunFolder) -> pd.DataFrame | None:
     whole = [(top, bottom) == run.whole for top, bottom in zip(rows["top_cm"], rows["bottom_cm"], strict=True)]
     rows = rows.assign(_whole=whole).sort_values(["_whole", "top_cm", "bottom_cm"], kind="stable")
     return None if rows.empty else rows.drop(columns="_whole").reset_index(drop=True)
+
+
+def has_bounds(run: RunFolder) -> bool:
+    """Whether the stock table gives the bounds of a total."""
+    rows = stock_rows(run)
+    return rows is not None and bool(rows[["independent_low_Tg", "fully_correlated_low_Tg"]].notna().any(axis=None))
 
 
 def whole_stock(run: RunFolder) -> Mapping[str, Any] | None:
@@ -160,6 +198,17 @@ def depth_words(run: RunFolder) -> str:
     return layer_text(min(top for top, _ in run.layers), max(bottom for _, bottom in run.layers))
 
 
+def without_covariates(run: RunFolder) -> dict[str, int]:
+    """How many profiles have no covariates, by reason, most frequent first: from the points, else the summary."""
+    if run.points is not None:
+        counts = run.points[run.points != ""].value_counts(sort=False)
+        found = {str(reason): int(n) for reason, n in counts.items()}
+    else:
+        given = run.summary.get("points_without_covariates")
+        found = {str(k): int(n) for k, n in given.items() if is_known(n)} if isinstance(given, Mapping) else {}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
 def counted(run: RunFolder, *keys: str) -> float:
     """A count of profiles/summary.json, NaN where it is not given."""
     here: Any = run.summary
@@ -182,8 +231,8 @@ def depth_table(run: RunFolder, target: Target) -> tuple[pd.DataFrame, str, str]
     """Observed and predicted values by depth, one row per single layer, for the depth figure.
 
     Stocks of layers are divided by their thickness, so that thin and thick layers can be compared. Rows come from the
-    held-out predictions of the first design (observed and predicted of the same profiles); where there are none, from the
-    layer table (observed only).
+    held-out predictions of the first design (observed and predicted of the same profiles); where there are none, from
+    the layer table (observed only).
 
     Returns
     -------
@@ -210,10 +259,9 @@ def depth_table(run: RunFolder, target: Target) -> tuple[pd.DataFrame, str, str]
 
 
 def _depth_rows(run: RunFolder, target: Target) -> tuple[pd.DataFrame | None, str]:
-    table = run.table("out_of_fold")
-    designs = designs_of(table)
-    if table is not None and designs:
-        rows = table[(table["design"] == designs[0]) & table["predicted"].notna()]
+    designs = designs_of(run.table("out_of_fold"))
+    rows = held_out(run, designs[0]) if designs else None
+    if rows is not None:
         return rows, f"held-out predictions of the {designs[0]} design and the values observed there"
     column = {"SOC stock": "soc_stock_kg_m2", "SOC density": "soc_density_kg_m3", "SOC content": "soc_g_kg"}.get(
         target.name

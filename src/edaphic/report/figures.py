@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from edaphic.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, SKY, VALUES, VERMILION, new_figure, styled
@@ -20,6 +19,7 @@ DESIGN_MARKERS = {"profile": "o", "block": "s"}
 _FEW_POINTS = 300
 _MANY = 20
 _LOWEST_MEC = -1.0
+_SEEN_MEC = 0.02
 
 
 @styled
@@ -48,7 +48,7 @@ def observed_predicted(
     -------
     Figure
     """
-    figure, axes = new_figure(5.2)
+    figure, axes = new_figure(5.6)
     low, high = limits
     if log:
         axes.set_xscale("log")
@@ -59,12 +59,14 @@ def observed_predicted(
     else:
         ends = tuple(np.log10([low, high, low, high])) if log else (low, high, low, high)
         cells = axes.hexbin(
-            predicted, observed, gridsize=55, mincnt=1, bins="log", cmap=VALUES, linewidths=0.1,
+            predicted, observed, gridsize=48, mincnt=1, bins="log", cmap=VALUES, linewidths=0.1,
             xscale=scale, yscale=scale, extent=ends,
         )  # fmt: skip
-        bar = figure.colorbar(cells, ax=axes, shrink=0.75, pad=0.02, label="observations in a cell")
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+        bar = figure.colorbar(
+            cells, ax=axes, location="bottom", shrink=0.8, aspect=32, label="observations in a hexagon"
+        )
+        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.ax.xaxis.set_minor_formatter(NullFormatter())
     axes.plot([low, high], [low, high], color=VERMILION, linewidth=1.6, linestyle="--", label="1:1 line")
     axes.set(xlim=limits, ylim=limits, aspect="equal", title=title)
     if log:
@@ -75,20 +77,20 @@ def observed_predicted(
     axes.grid(True)
     axes.set_xlabel(_with_unit("predicted", unit))
     axes.set_ylabel(_with_unit("observed", unit))
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     return figure
 
 
 def shared_limits(*values: NDArray[np.float64]) -> tuple[tuple[float, float], bool, int]:
     """Axis ends that serve all arrays, whether the axes should be logarithmic, and how many values lie beyond them.
 
-    Skewed positive values (the 99th percentile above five times the median) ask for logarithmic axes. A few values far out
-    are left beyond linear axes, so that the others can be seen.
+    Skewed positive values (the 99th percentile above five times the median) ask for logarithmic axes. A few values far
+    out are left beyond linear axes, so that the others can be seen.
 
     Examples
     --------
     >>> shared_limits(np.array([1.0, 2.0, 3.0]))
-    ((0.0, 3.0900000000000003), False, 0)
+    ((0.0, 3.09), False, 0)
     """
     pooled = np.concatenate(values)
     low, high = float(pooled.min()), float(pooled.max())
@@ -130,7 +132,7 @@ def skill(metrics: pd.DataFrame) -> Figure:
         for at, value in zip(y[mec < _LOWEST_MEC], mec[mec < _LOWEST_MEC], strict=True):
             axes.annotate(f" ← {number(float(value))}", (_LOWEST_MEC, at), va="center", fontsize=9)
         plain = rows["mec_layer_mean"].to_numpy()
-        known = np.isfinite(plain) & (plain >= _LOWEST_MEC)
+        known = np.isfinite(plain) & (plain > _SEEN_MEC)
         if known.any():
             axes.plot(
                 plain[known], y[known], "|", color=BLACK, markersize=11, markeredgewidth=1.8, linestyle="none",
@@ -185,7 +187,8 @@ def coverage(calibration: pd.DataFrame, tolerance: float = 0.03) -> Figure:
     axes.set(
         ylim=(len(groups) - 0.5, -0.5), xlim=(max(0.0, low), min(1.005, max(nominal + 0.08, np.nanmax(values) + 0.02)))
     )
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     axes.set_xlabel(f"held-out observations inside the {100 * nominal:g} % interval")
     axes.grid(True, axis="x")
     _legend_above(axes, "Coverage of the intervals")
@@ -218,7 +221,8 @@ def tails(deciles: pd.DataFrame, *, title: str) -> Figure:
     most = max(2.2 * side, 1.1 * float(np.nanmax(deciles[["above", "below"]].to_numpy(dtype=float))))
     axes.set(ylim=(-most, most), xlim=(0.4, len(deciles) + 0.6), xlabel="decile of the prediction (1 lowest)")
     axes.xaxis.set_major_locator(FixedLocator(x.tolist()))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * abs(value):.0f} %"))
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * abs(value):.3g} %"))
     axes.set_ylabel("share of observations")
     axes.grid(True, axis="y")
     _legend_above(axes, title)
@@ -290,7 +294,7 @@ def depth_profile(table: pd.DataFrame, *, unit: str, quantity: str) -> Figure:
     axes.yaxis.set_major_locator(FixedLocator(sorted({0.0, *top.tolist(), *bottom.tolist()})))
     axes.set_xlabel(_with_unit(quantity, unit))
     axes.grid(True, axis="x")
-    _legend_above(axes, "Through the depth")
+    _legend_above(axes, "Observed and predicted by depth")
     return figure
 
 
@@ -312,13 +316,3 @@ def _with_unit(text: str, unit: str) -> str:
 
 def _shorten(name: str, most: int = 28) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
-
-
-def in_order(names: Sequence[str], preferred: Sequence[str]) -> list[str]:
-    """Names without repeats: the preferred ones first, in that order.
-
-    >>> in_order(["block", "kNNDM", "profile", "block"], ["profile", "block"])
-    ['profile', 'block', 'kNNDM']
-    """
-    found = list(dict.fromkeys(names))
-    return [name for name in preferred if name in found] + [name for name in found if name not in preferred]

@@ -1,7 +1,7 @@
 """A finished run folder, read once into memory: tables, the recipe as used, run.json and the list of maps.
 
-Only run.json and recipe.yaml must be there. Every other file may be missing: the page then leaves its section out and says
-so. A file that is there but cannot be understood is a fault, and all faults are reported at once.
+Only run.json and recipe.yaml must be there. Every other file may be missing: the page then leaves its section out and
+says so. A file that is there but cannot be understood is a fault, and all faults are reported at once.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ FORMATS: dict[str, TableFormat] = {
     "metrics": _format(
         "evidence/metrics.csv",
         "design scale layer n mec rmse bias",
-        "n_profiles ccc r2_pearson bias_low bias_high rmse_low rmse_high mec_low mec_high ccc_low ccc_high mec_layer_mean"
-        " unit",
+        "n_profiles ccc r2_pearson bias_low bias_high rmse_low rmse_high mec_low mec_high ccc_low ccc_high"
+        " mec_layer_mean unit",
         "design scale layer unit",
     ),
     "out_of_fold": _format(
@@ -83,7 +83,7 @@ FORMATS: dict[str, TableFormat] = {
     "stocks": _format(
         "tables/stocks.csv",
         "by class top_cm bottom_cm cells area_km2 mean_kg_m2 total_Tg " + _BOUNDS,
-        "class_name",
+        "class_name unmapped_km2",
         "by class class_name",
     ),
     "comparison": _format(
@@ -132,12 +132,18 @@ class MapLayer:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What a finished run left, as the page needs it. Tables that are not there are None."""
+    """What a finished run left, as the page needs it.
+
+    ``summary``, ``designs`` and ``cells`` are profiles/summary.json, evidence/designs.json and maps/summary.json, empty
+    where they are not there; tables that are not there are None.
+    """
 
     path: Path
     run: Mapping[str, Any]
     recipe: Mapping[str, Any]
     summary: Mapping[str, Any]
+    designs: Mapping[str, Any]
+    cells: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame | None]
     points: pd.Series[str] | None
     maps: tuple[MapLayer, ...]
@@ -203,12 +209,15 @@ def read_run(folder: Path) -> RunFolder:
     run = _parse(folder / "run.json", json.loads, faults, must=True)
     recipe = _parse(folder / "recipe.yaml", yaml.safe_load, faults, must=True)
     summary = _parse(folder / "profiles" / "summary.json", json.loads, faults, must=False)
+    designs = _parse(folder / "evidence" / "designs.json", json.loads, faults, must=False)
+    cells = _parse(folder / "maps" / "summary.json", json.loads, faults, must=False)
     tables = {name: _table(folder, form, faults) for name, form in FORMATS.items()}
     points = _points(folder / "covariates" / "points.parquet", faults)
     if faults:
         raise RunError(faults)
     models = tuple(sorted(path.parent.name for path in folder.glob("model/*/model.json")))
-    return RunFolder(folder, run, recipe, summary, tables, points, _maps(folder / "maps"), models)
+    maps = _maps(folder / "maps")
+    return RunFolder(folder, run, recipe, summary, designs, cells, tables, points, maps, models)
 
 
 def _parse(path: Path, parser: Callable[[str], Any], faults: list[str], *, must: bool) -> Mapping[str, Any]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from edaphic.report.facts import (
     Target,
+    calibration,
     counted,
     depth_words,
     designs_of,
+    has_bounds,
     interval_of,
     metric,
     share,
-    stock_rows,
+    without_covariates,
 )
 from edaphic.report.folder import RunFolder
 from edaphic.report.words import count, fixed, is_known, layer_text, listing, number, percent, plural
 
 _SMALL_GAP = 0.03
+_SMALL_WIDENING = 0.02
+_MANY_UNREACHED = 0.25
 
 
 def limits(run: RunFolder, target: Target) -> list[str]:
@@ -37,6 +40,7 @@ def limits(run: RunFolder, target: Target) -> list[str]:
         _totals(run),
         _support(run),
         _transfer(run),
+        _calibrated_by(run),
         _selection(run),
         _applicability(run),
         _observed_in_part(run),
@@ -51,18 +55,19 @@ def limits(run: RunFolder, target: Target) -> list[str]:
 
 
 def _totals(run: RunFolder) -> Iterable[str]:
-    if stock_rows(run) is not None:
+    if has_bounds(run):
         yield (
-            "The two bounds of a total are limiting cases, not a modelled error: how far errors of neighbouring cells go together "
-            "was not modelled. Errors that all profiles share (a laboratory method, the bulk density rule) are in neither."
+            "The two bounds of a total are limiting cases, not a modelled error: how far errors of neighbouring cells "
+            "go together was not modelled. Errors that all profiles share (a laboratory method, the bulk density rule) "
+            "are in neither."
         )
 
 
 def _support(run: RunFolder) -> Iterable[str]:
     if any(stat.startswith("q") for layer in run.maps for stat in layer.paths):
         yield (
-            f"The {percent(interval_of(run))} intervals of the maps hold for a single profile dug in a cell, not for the mean of the "
-            "cell, which varies less."
+            f"The {percent(interval_of(run))} intervals of the maps hold for a single profile dug in a cell, not for "
+            "the mean of the cell, which varies less."
         )
 
 
@@ -71,22 +76,34 @@ def _transfer(run: RunFolder) -> Iterable[str]:
     if not (is_known(by_profile) and is_known(by_block)):
         names = listing(designs_of(run.table("metrics")))
         if names:
-            yield f"The evidence rests on one kind of hold-out ({names}); how good the map is under another is not known."
+            yield f"The evidence rests on one kind of hold-out ({names}); under another it could be better or worse."
         return
-    gap = by_profile - by_block
+    gap, both = by_profile - by_block, f"{fixed(by_block)} against {fixed(by_profile)}"
     if gap > _SMALL_GAP:
         yield (
-            f"Held-out blocks of land are predicted worse than held-out profiles (MEC {fixed(by_block)} against {fixed(by_profile)}): "
-            "profiles lie in clusters, and near neighbours help. Far from any profile expect the block figure, not the profile "
-            "figure."
+            f"Held-out blocks of land are predicted worse than held-out profiles (MEC {both}): part of the profile "
+            "figure is owed to near neighbours. Far from any profile expect the block figure."
         )
     else:
         yield (
-            f"Held-out blocks are predicted about as well as held-out profiles (MEC {fixed(by_block)} against {fixed(by_profile)}). "
+            f"Held-out blocks are predicted about as well as held-out profiles (MEC {both}). "
             "Places farther from all profiles than a block is wide were not tested."
         )
     if by_block <= 0.0:
         yield "Away from sampled land the map does no better than the mean of the profiles."
+
+
+def _calibrated_by(run: RunFolder) -> Iterable[str]:
+    """Coverage is told for each design with its own adjustment; the maps carry that of one design only."""
+    used = run.setting("evidence", "calibrate") or run.designs.get("calibrated_by")
+    widths = {name: calibration(run, name, "mean_width") for name in ("profile", "block")}
+    if used == "profile" and all(is_known(width) for width in widths.values()):
+        wider = widths["block"] / widths["profile"] - 1.0
+        if wider > _SMALL_WIDENING:
+            yield (
+                "The intervals of the maps carry the adjustment of the profile design. In the block design they had to "
+                f"be {percent(wider)} wider to hold: far from profiles those of the maps are too narrow."
+            )
 
 
 def _selection(run: RunFolder) -> Iterable[str]:
@@ -100,8 +117,8 @@ def _selection(run: RunFolder) -> Iterable[str]:
             ]
         )
         yield (
-            f"The {what} with the same profiles that the evidence comes from, not anew in each fold (nested); the evidence is a "
-            "little too good by that."
+            f"The {what} with the same profiles that the evidence comes from, not anew in each fold (nested); the "
+            "evidence is a little too good by that."
         )
 
 
@@ -109,35 +126,42 @@ def _applicability(run: RunFolder) -> Iterable[str]:
     table = run.table("out_of_fold")
     if table is None:
         return
-    design = designs_of(table)[0] if designs_of(table) else ""
+    design = next(iter(designs_of(table)), "")
     inside = [value for value in table.loc[table["design"] == design, "in_applicability"] if isinstance(value, bool)]
     if inside:
         outside = 1.0 - sum(inside) / len(inside)
         yield (
-            f"{percent(outside, 1)} of the held-out observations lie outside the model's area of applicability (covariates unlike "
-            "those it was trained with)."
+            f"{percent(outside, 1)} of the held-out observations lie outside the model's area of applicability "
+            "(covariates unlike those it was trained with)."
         )
     elif not any("applicability" in layer.paths for layer in run.maps):
-        yield "Where the covariates are unlike those of all profiles (outside the area of applicability) is not marked on the maps."
+        yield "The maps do not mark where the covariates are unlike those of all profiles (area of applicability)."
 
 
 def _observed_in_part(run: RunFolder) -> Iterable[str]:
     layers = run.summary.get("layers")
-    entries = [entry for entry in layers if isinstance(entry, Mapping)] if isinstance(layers, list) else []
-    for entry in entries:
-        entry_counts = [entry.get(name) for name in ("complete", "partial", "none")]
-        if not all(is_known(value) for value in (*entry_counts, entry.get("top_cm"), entry.get("bottom_cm"))):
+    unreached: list[str] = []
+    unused: list[str] = []
+    stretched: list[str] = []
+    for entry in layers if isinstance(layers, list) else []:
+        numbers = [entry.get(name) for name in ("top_cm", "bottom_cm", "complete", "partial", "none")]
+        if not all(is_known(value) for value in numbers):
             continue
-        complete, partial, none = (float(value or 0) for value in entry_counts)
-        name = layer_text(entry["top_cm"], entry["bottom_cm"])
-        total = complete + partial + none
-        if none > 0.25 * total:
-            yield f"{name}: {count(none)} of {plural(total, 'profile')} do not reach this layer, and it rests on the others."
-        if partial > 0.0:
-            yield (
-                f"{name}: {plural(partial, 'profile')} observed only in part; where such a layer was kept, its observed part stands "
-                "for the whole layer."
-            )
+        top, bottom, wholly, in_part, not_at_all = (float(value) for value in numbers)
+        if not_at_all > _MANY_UNREACHED * (wholly + in_part + not_at_all):
+            total = plural(wholly + in_part + not_at_all, "profile")
+            unreached.append(f"{layer_text(top, bottom)} by {count(not_at_all)} of {total}")
+        if in_part > 0.0:
+            valued = entry.get("valued")
+            kept = min(in_part, max(0.0, float(valued) - wholly)) if is_known(valued) else in_part
+            for n, part in ((kept, stretched), (in_part - kept, unused)):
+                part += [f"{layer_text(top, bottom)} in {plural(n, 'profile')}"] if n else []
+    if unreached:
+        yield f"Not reached: {listing(unreached)}. These layers rest on the other, deeper profiles."
+    if unused:
+        yield f"Observed only in part, and so not used: {listing(unused)}."
+    if stretched:
+        yield f"Observed only in part, the observed part standing for the whole layer: {listing(stretched)}."
 
 
 def _density(run: RunFolder, target: Target) -> Iterable[str]:
@@ -148,15 +172,15 @@ def _density(run: RunFolder, target: Target) -> Iterable[str]:
         error = counted(run, "bulk_density", "error_sd_g_cm3")
         size = f", with an error of about {number(error, 2)} g/cm³ (sd)" if is_known(error) else ""
         yield (
-            f"Bulk density is estimated, not measured, in {percent(estimated)} of the horizons{size}. The held-out values that the map "
-            "is judged by are made with it too, so the evidence does not show this error."
+            f"Bulk density is estimated, not measured, in {percent(estimated)} of the horizons{size}. The held-out "
+            "values that the map is judged by are made with it too, so the evidence does not show this error."
         )
     fragments = [counted(run, "coarse_fragments", name) for name in ("assumed", "measured", "profile")]
     assumed = share(*fragments)
     if is_known(assumed) and assumed > 0.0:
         value = counted(run, "coarse_fragments", "assumed_vol_pct")
-        text = f" ({number(value)} % of the volume)" if is_known(value) else ""
-        yield f"Coarse fragments are assumed{text} in {percent(assumed)} of the horizons; stony soils among them hold less than mapped."
+        text = f" ({number(value, 2)} % of the volume)" if is_known(value) else ""
+        yield f"Coarse fragments are assumed{text} in {percent(assumed)} of the horizons; stonier soils hold less."
 
 
 def _organic(run: RunFolder) -> Iterable[str]:
@@ -166,8 +190,8 @@ def _organic(run: RunFolder) -> Iterable[str]:
     organic = table.loc[[value is True for value in table["organic_soil"]], "profile_id"].nunique()
     if organic:
         yield (
-            f"{plural(organic, 'profile')} of {count(float(table['profile_id'].nunique()))} hold organic layers (above 8 % carbon); "
-            "figures for all soils together say little about them."
+            f"Organic layers (above 8 % carbon) are in {plural(organic, 'profile')} of "
+            f"{count(float(table['profile_id'].nunique()))}; figures for all soils together say little about them."
         )
 
 
@@ -184,23 +208,18 @@ def _time(run: RunFolder) -> Iterable[str]:
     also = f" ({plural(missing, 'profile')} without a year)" if missing else ""
     first, last = int(known.min()), int(known.max())
     when = f"from {first} to {last}" if last > first else f"from {first}"
-    yield f"The maps have no date: profiles {when}{also} are used as if taken at one time, and no change can be read from them."
+    yield f"The maps show no change: profiles {when}{also} are used as if all were taken at one time."
 
 
 def _dropped(run: RunFolder) -> Iterable[str]:
-    reasons = run.summary.get("points_without_covariates")
-    dropped = math.nan
-    if isinstance(reasons, Mapping):
-        dropped = float(sum(value for value in reasons.values() if is_known(value)))
-    elif run.points is not None:
-        dropped = float((run.points != "").sum())
-    if is_known(dropped) and dropped > 0.0:
+    dropped = sum(without_covariates(run).values())
+    if dropped:
         yield f"{plural(dropped, 'profile')} could not be used for want of covariate values at their place."
 
 
 def _references(run: RunFolder) -> Iterable[str]:
     if run.table("comparison") is not None:
-        yield "The reference maps are models too: agreement with them is no proof, and disagreement no error, of either."
+        yield "The reference maps are models too: agreement with them is no proof, and disagreement no error."
 
 
 def _depth(run: RunFolder) -> Iterable[str]:

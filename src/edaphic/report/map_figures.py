@@ -1,4 +1,4 @@
-"""Pictures of maps: values, interval widths, differences; with colour bar, coordinates and scale bar outside the data."""
+"""Pictures of maps: values, interval widths, differences. Colours, coordinates and scale are told outside the data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from edaphic.report.maps import MapImage
@@ -15,7 +17,8 @@ from edaphic.report.style import DIFFERENCES, INK, PALE, VALUES, WIDTH_IN, WIDTH
 from edaphic.report.words import unit_text
 
 _WIDEST_FOR_SCALE_DEGREES = 60.0
-_MAP_HEIGHT_IN = 5.6
+_MAP_HEIGHT_IN = 5.0
+_SCALE_BAR_IN = 0.11
 
 
 @styled
@@ -91,7 +94,7 @@ def nice_length_m(most_m: float) -> float:
 
 
 def _draw(
-    image: MapImage, values: NDArray[np.float32], title: str, label: str, colours: str, limits: tuple[float, float]
+    image: MapImage, values: NDArray[np.float32], title: str, label: str, colours: Colormap, limits: tuple[float, float]
 ) -> Figure:
     left, right, bottom, top = image.extent
     ratio = (right - left) / ((top - bottom) * image.stretch)
@@ -117,10 +120,10 @@ def _draw(
     where = "right" if upright else "bottom"
     bar = figure.colorbar(picture, ax=axes, location=where, extend=extend, shrink=0.8, aspect=28, pad=0.03)
     bar.set_label(unit_text(label))
-    bar.locator = MaxNLocator(6)
+    bar.locator = MaxNLocator(5)
     bar.update_ticks()
     _coordinates(axes, image)
-    axes.set_title(title)
+    axes.set_title(title, pad=20.0)
     _scale_bar(axes, image)
     for spine in axes.spines.values():
         spine.set_visible(True)
@@ -128,16 +131,16 @@ def _draw(
 
 
 def _coordinates(axes: Axes, image: MapImage) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(labelsize=9, color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.tick_params(labelsize=9.5, color=INK)
     if image.geographic:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees_text(value, "E", "W")))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees_text(value, "N", "S")))
         return
     for axis, name in ((axes.xaxis, "easting"), (axes.yaxis, "northing")):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:,.10g}"))
-        axis.set_label_text(f"{name} (1000 {image.unit})", fontsize=9)
+        axis.set_label_text(f"{name} ({'km' if image.unit == 'metre' else '1000 ' + image.unit})", fontsize=9.5)
 
 
 def degrees_text(value: float, positive: str, negative: str) -> str:
@@ -152,7 +155,7 @@ def degrees_text(value: float, positive: str, negative: str) -> str:
 
 
 def _scale_bar(axes: Axes, image: MapImage) -> None:
-    """A bar right above the map, in line with the title; none where the scale is unknown or changes much over the map."""
+    """A bar between title and map; none where the scale is unknown or changes much over the map."""
     left, right = image.extent[:2]
     width_m = (right - left) * image.ground_m
     if not math.isfinite(width_m) or (image.geographic and right - left > _WIDEST_FOR_SCALE_DEGREES):
@@ -160,13 +163,8 @@ def _scale_bar(axes: Axes, image: MapImage) -> None:
     length_m = nice_length_m(0.25 * width_m)
     share = length_m / width_m
     text = f"{length_m / 1000:,g} km" if length_m >= 1000.0 else f"{length_m:g} m"
-    axes.plot(
-        [1.0 - share, 1.0],
-        [1.025, 1.025],
-        transform=axes.transAxes,
-        color=INK,
-        linewidth=3.0,
-        clip_on=False,
-        solid_capstyle="butt",
-    )
-    axes.text(1.0 - share - 0.02, 1.025, text, transform=axes.transAxes, ha="right", va="center", fontsize=9)
+    figure = axes.get_figure()
+    assert figure is not None
+    above = axes.transAxes + ScaledTranslation(0.0, _SCALE_BAR_IN, figure.dpi_scale_trans)
+    axes.hlines(1.0, 1.0 - share, 1.0, transform=above, color=INK, linewidth=3.0, clip_on=False)
+    axes.text(1.0 - share - 0.02, 1.0, text, transform=above, ha="right", va="center", fontsize=9.5)

@@ -26,10 +26,10 @@ EARTH_RADIUS_M = 6_371_008.8
 class MapImage:
     """A map at the size it is drawn.
 
-    ``values`` is float32 (height, width), NaN where there is no value. ``extent`` is left, right, bottom, top in units of the
-    CRS. ``reduction`` says how many cells of the file, along one side, one drawn cell is the mean of. ``ground_m`` is the
-    length on the ground of one CRS unit along the middle row (NaN where it cannot be known), ``stretch`` the ground length
-    of a unit along y over that of a unit along x.
+    ``values`` is float32 (height, width), NaN where there is none. ``extent`` is left, right, bottom, top in the CRS.
+    ``reduction`` says how many cells of the file, along one side, one drawn cell is the mean of. ``ground_m`` is the
+    length on the ground of one CRS unit along the middle row (NaN where it cannot be known), ``stretch`` the ground
+    length of a unit along y over that of a unit along x.
     """
 
     values: NDArray[np.float32]
@@ -43,7 +43,7 @@ class MapImage:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """Weight of each row in a mean over the area: the cosine of latitude on a geographic grid, else one. Shape (height,)."""
+        """Weight of each row in a mean over the area, (height,): cosine of latitude on a geographic grid, else 1."""
         height = self.values.shape[0]
         if not self.geographic:
             return np.ones(height)
@@ -157,51 +157,48 @@ def drawn_shape(height: int, width: int, max_cells: int) -> tuple[int, int]:
     return max(1, math.floor(height / side)), max(1, math.floor(width / side))
 
 
-def truth_paths(setting: Any, folder: Path, layers: tuple[tuple[float, float], ...]) -> dict[tuple[float, float], Path]:
+@dataclass(frozen=True)
+class TruthSource:
+    """A raster of true values and its unit."""
+
+    path: Path
+    unit: str
+
+
+def truth_sources(setting: Any, folder: Path) -> dict[tuple[float, float], TruthSource]:
     """Rasters of the true values by layer, as ``account.truth`` of the recipe names them.
 
     Parameters
     ----------
-    setting : str, mapping of layer to path, or list of mappings with ``path`` and ``layer``
-        A layer is spelt "0-30". A text may hold ``{top}`` and ``{bottom}``, or name a folder with one file ending in
-        "_0-30cm.tif" for each layer, or name one file where there is one layer.
+    setting : list of mappings with ``path``, ``layer`` ("0-30" or [0, 30]) and ``unit``
+        Anything else, as a recipe without truth has it, names no raster.
     folder : Path
         Where paths that are not absolute start.
-    layers : tuple of (top, bottom) in cm
 
     Returns
     -------
-    dict of layer to Path, only of files that are there.
+    dict of (top_cm, bottom_cm) to TruthSource, only of files that are there.
     """
-    named: dict[str, str] = {}
-    spelt = {layer: f"{layer[0]:g}-{layer[1]:g}" for layer in layers}
-    if isinstance(setting, str):
-        named = {text: _one_truth(setting, folder, text, single=len(layers) == 1) for text in spelt.values()}
-    elif isinstance(setting, Mapping) and isinstance(setting.get("path"), str):
-        return truth_paths([setting] if "layer" in setting else setting["path"], folder, layers)
-    elif isinstance(setting, Mapping):
-        named = {_plain_layer(key): str(path) for key, path in setting.items()}
-    elif isinstance(setting, list):
-        entries = [entry for entry in setting if isinstance(entry, Mapping)]
-        named = {_plain_layer(entry.get("layer", "")): str(entry.get("path", "")) for entry in entries}
-    found = {layer: folder / named[text] for layer, text in spelt.items() if named.get(text)}
-    return {layer: path for layer, path in found.items() if path.is_file()}
+    found = {}
+    for entry in setting if isinstance(setting, list) else []:
+        layer = _layer_of(entry.get("layer")) if isinstance(entry, Mapping) else None
+        if layer is not None and isinstance(entry.get("path"), str):
+            path = folder / Path(entry["path"]).expanduser()
+            if path.is_file():
+                found[layer] = TruthSource(path, str(entry.get("unit") or ""))
+    return found
 
 
-def _one_truth(text: str, folder: Path, layer: str, *, single: bool) -> str:
-    top, _, bottom = layer.partition("-")
-    if "{top}" in text or "{bottom}" in text:
-        return text.replace("{top}", top).replace("{bottom}", bottom)
-    if (folder / text).is_dir():
-        matches = sorted((folder / text).glob(f"*_{layer}cm.tif"))
-        return str(matches[0].absolute()) if len(matches) == 1 else ""
-    return text if single else ""
+def _layer_of(spelt: object) -> tuple[float, float] | None:
+    """A layer as a recipe spells it.
 
-
-def _plain_layer(layer: object) -> str:
-    if isinstance(layer, (list, tuple)):
-        return "-".join(f"{float(edge):g}" for edge in layer)
-    return str(layer).replace("cm", "").replace(" ", "").replace("–", "-")
+    >>> _layer_of("0-30"), _layer_of([30, 60.0]), _layer_of(None)
+    ((0.0, 30.0), (30.0, 60.0), None)
+    """
+    edges = spelt.split("-") if isinstance(spelt, str) else spelt
+    if not isinstance(edges, (list, tuple)) or len(edges) != 2:
+        return None
+    return float(edges[0]), float(edges[1])
 
 
 def crs_text(crs: CRS | None) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 
 import jinja2
 
-from edaphic.report import limits, pictures, plausibility, tables
+from edaphic.report import inputs, limits, pictures, plausibility, provenance, tables
 from edaphic.report.answer import answer, title_of
 from edaphic.report.facts import (
     Target,
     counted,
     depth_words,
+    has_bounds,
     interval_of,
     single_layers,
     stock_rows,
@@ -23,12 +24,9 @@ from edaphic.report.facts import (
     whole_stock,
 )
 from edaphic.report.folder import FORMATS, RunFolder, read_run, records
-from edaphic.report.maps import read_grid
 from edaphic.report.pictures import LayerPictures, Picture
-from edaphic.report.tables import PageTable
 from edaphic.report.words import (
     capital,
-    count,
     is_known,
     layer_text,
     listing,
@@ -36,13 +34,12 @@ from edaphic.report.words import (
     percent,
     plural,
     quantity,
-    unit_text,
 )
 
 _OPTIONAL = frozenset({"comparison", "truth", "selection", "tuning"})
 
 
-def build_report(run_dir: Path) -> Path:
+def build_report(run_dir: Path, out: Path | None = None) -> Path:
     """Write the report of a finished run: figures/*.png and report.html.
 
     Parameters
@@ -50,6 +47,8 @@ def build_report(run_dir: Path) -> Path:
     run_dir : Path
         Folder of a finished run. Only its files are read; the true rasters of a virtual landscape are read where the
         recipe names them.
+    out : Path, optional
+        Folder that report and figures are written to; ``run_dir`` itself when left out.
 
     Returns
     -------
@@ -65,8 +64,9 @@ def build_report(run_dir: Path) -> Path:
     run = read_run(run_dir)
     context, drawn = _context(run)
     html = _environment().get_template("page.html.j2").render(**context)
-    _write_figures(run_dir / "figures", drawn)
-    return _write(run_dir / "report.html", html.encode("utf-8"))
+    out = run_dir if out is None else out
+    _write_figures(out / "figures", drawn)
+    return _write(out / "report.html", html.encode("utf-8"))
 
 
 def _environment() -> jinja2.Environment:
@@ -88,7 +88,7 @@ def _write(path: Path, content: bytes) -> Path:
 
 def _write_figures(folder: Path, drawn: list[Picture]) -> None:
     """Write the figures and remove those of an earlier report that this one does not have."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for picture in drawn:
         _write(folder / picture.name, picture.png)
     names = {picture.name for picture in drawn}
@@ -113,33 +113,33 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "cards": answer(run, target, means),
         "verdict": plausibility.verdict(checks),
         "checks": checks,
-        "mapped": _mapped(run, target),
-        "layer_counts": tables.layer_counts(run),
-        "covariates": tables.covariates(run),
-        "selection": tables.selection(run),
-        "tuning": tables.tuning(run),
-        "repairs": tables.repairs(run),
-        "density": tables.density_facts(run),
+        "mapped": inputs.mapped(run, target),
+        "layer_counts": inputs.layer_counts(run),
+        "covariates": inputs.covariates(run),
+        "selection": inputs.selection(run),
+        "tuning": inputs.tuning(run),
+        "repairs": inputs.repairs(run),
+        "density": inputs.density_facts(run),
         "maps": maps,
         "reduction": _reduction(run, maps),
-        "designs": tables.design_words(run),
+        "designs": inputs.evidence_designs(run),
         "target": target,
         "nominal": percent(interval_of(run)),
         "metrics": tables.metrics(run, "natural"),
         "log_metrics": tables.metrics(run, "log"),
         "calibration": tables.calibration_table(run),
+        "calibrated_by": _calibrated_by(run),
         "stocks": None if rows is None else tables.stocks(rows, run.whole),
         "bounds_words": _bounds_words(run),
         "class_stocks": tables.class_stocks(run),
-        "comparison": tables.comparison(run),
+        "comparison": tables.comparison(run, target.unit),
         "factors": _factors(run),
         "limits": limits.limits(run, target),
         "missing": _missing(run),
         "version": str(run.run.get("edaphic", "")),
         "seed": str(run.run.get("seed", "")),
         "recipe_sha256": str(run.run.get("recipe_sha256", "")),
-        "stages": tables.stages(run),
-        "provenance": _provenance(run),
+        "provenance": provenance.provenance(run),
         **evidence,
         **truth,
     }
@@ -185,86 +185,6 @@ def _subtitle(run: RunFolder, target: Target) -> str:
     return " · ".join(parts)
 
 
-def _mapped(run: RunFolder, target: Target) -> list[tuple[str, str]]:
-    """What was mapped and from what, as terms and words."""
-    found = [("Quantity", f"{target.name} in {unit_text(target.unit)}" if target.unit else target.name)]
-    if run.layers:
-        found.append(("Layers", ", ".join(layer_text(*layer) for layer in (*single_layers(run), *_whole(run)))))
-    found += _grid_words(run) + _profile_words(run) + _covariate_words(run) + _model_words(run)
-    return found
-
-
-def _whole(run: RunFolder) -> list[tuple[float, float]]:
-    return [run.whole] if run.whole is not None and len(run.layers) > 1 else []
-
-
-def _grid_words(run: RunFolder) -> list[tuple[str, str]]:
-    found = []
-    if run.maps:
-        grid = read_grid(next(iter(run.maps[0].paths.values())))
-        cell = " × ".join(dict.fromkeys(f"{side:.6g}" for side in grid.resolution))
-        size = f"{count(grid.width)} × {count(grid.height)} cells of {cell} {grid.unit}{'' if cell == '1' else 's'}"
-        found.append(("Grid", f"{size}, {grid.crs_text}"))
-    rows = stock_rows(run)
-    if rows is not None:
-        cells = sorted(set(rows["cells"].dropna()))
-        areas = sorted(set(rows["area_km2"].dropna()))
-        if cells and areas:
-            differ = "" if len(cells) == 1 else " (it differs between layers)"
-            found.append(("Mapped", f"{count(cells[-1])} cells, {quantity(areas[-1], 'km2')}{differ}"))
-    return found
-
-
-def _profile_words(run: RunFolder) -> list[tuple[str, str]]:
-    found = []
-    for name in ("profiles", "horizons"):
-        read, kept = counted(run, f"{name}_read"), counted(run, f"{name}_kept")
-        if is_known(read) and is_known(kept):
-            found.append((name.capitalize(), f"{count(kept)} kept of {count(read)} read"))
-    layers = run.table("layers")
-    if layers is not None:
-        sources = layers.groupby("source", sort=True)["profile_id"].nunique()
-        named = [f"{source} ({count(float(n))})" for source, n in sources.items() if source]
-        if named:
-            found.append(("Sources", listing(named)))
-        years = layers["year"].dropna()
-        if len(years):
-            found.append(("Years", f"{int(years.min())} to {int(years.max())}"))
-    reasons = run.summary.get("points_without_covariates")
-    if isinstance(reasons, Mapping) and reasons:
-        parts = [f"{count(n)} ({reason})" for reason, n in list(reasons.items())[:6]]
-        more = " and others" if len(reasons) > len(parts) else ""
-        found.append(("Profiles without covariates", listing(parts) + more))
-    return found
-
-
-def _covariate_words(run: RunFolder) -> list[tuple[str, str]]:
-    table = run.table("covariates")
-    if table is None:
-        return []
-    kinds = table["kind"].value_counts().sort_index()
-    words = f"{count(len(table))} ({listing([f'{count(float(n))} {kind}' for kind, n in kinds.items()])})"
-    selection = run.table("selection")
-    if selection is not None:
-        words += f"; {count(sum(kept is True for kept in selection['kept']))} kept by the screening"
-    return [("Covariates", words)]
-
-
-def _model_words(run: RunFolder) -> list[tuple[str, str]]:
-    trees = run.setting("model", "forest", "trees")
-    form = {"3d": "one forest for all depths", "layers": "one forest for each layer"}.get(
-        str(run.setting("model", "form"))
-    )
-    parts = [f"random forest of {count(trees)} trees" if is_known(trees) else "", form or ""]
-    target = run.setting("model", "target")
-    if isinstance(target, str) and target.startswith("log_"):
-        parts.append("fitted to the logarithm")
-    words = ", ".join(part for part in parts if part)
-    if run.models:
-        words += f"{' ' if words else ''}(model/{', model/'.join(run.models)})"
-    return [("Model", capital(words))] if words else []
-
-
 def _reduction(run: RunFolder, maps: list[LayerPictures]) -> str:
     if not maps or all(layer.facts.every_cell for layer in maps):
         return ""
@@ -274,12 +194,25 @@ def _reduction(run: RunFolder, maps: list[LayerPictures]) -> str:
 
 
 def _bounds_words(run: RunFolder) -> str:
+    if not has_bounds(run):
+        return ""
     level = percent(interval_of(run))
     return (
-        f"Both bounds are {level} bounds of the total, made from the intervals of the cells. If the errors of the cells were "
-        "independent, they would nearly cancel in the sum, and the total would be known closely. If they were fully correlated, "
-        "all cells would be too high or too low together, and nothing would cancel. Real errors are alike among neighbours and "
-        "unlike far apart: the true uncertainty of the total lies between the two."
+        f"Both bounds are {level} bounds of the total, made from the intervals of the cells. If the errors of the "
+        "cells were independent, they would nearly cancel in the sum, and the total would be known closely. If they "
+        "were fully correlated, all cells would be too high or too low together, and nothing would cancel. Real errors "
+        "are alike among neighbours and unlike far apart: the true uncertainty of the total lies between the two."
+    )
+
+
+def _calibrated_by(run: RunFolder) -> str:
+    """Which design's adjustment the intervals of the maps carry."""
+    used = run.setting("evidence", "calibrate") or run.designs.get("calibrated_by")
+    if not isinstance(used, str):
+        return ""
+    return (
+        "Coverage is told for each design with an adjustment from its own other folds; the intervals of the maps carry "
+        f"that of the {used} design."
     )
 
 
@@ -306,12 +239,3 @@ def _missing(run: RunFolder) -> list[str]:
     found = [form.path for name, form in FORMATS.items() if name not in _OPTIONAL and run.tables[name] is None]
     found += ["profiles/summary.json"] if not run.summary else []
     return found + (["maps"] if not run.maps else [])
-
-
-def _provenance(run: RunFolder) -> list[PageTable]:
-    made = (
-        tables.pairs(run, "inputs", "Input files", ("File", "SHA-256")),
-        tables.pairs(run, "versions", "Versions", ("Library", "Version")),
-        tables.pairs(run, "machine", "Machine", ("", "")),
-    )
-    return [table for table in made if table is not None]

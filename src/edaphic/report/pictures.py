@@ -17,15 +17,17 @@ from edaphic.report.facts import (
     Target,
     depth_table,
     designs_of,
+    held_out,
     interval_of,
     metric,
     natural,
 )
 from edaphic.report.folder import MapLayer, RunFolder, records
-from edaphic.report.maps import MapImage, read_image, read_like, truth_paths
+from edaphic.report.maps import MapImage, read_image, read_like, truth_sources
 from edaphic.report.plausibility import MapFacts
 from edaphic.report.style import png_bytes
-from edaphic.report.words import fixed, is_known, layer_text, number, percent, plural, quantity, unit_text
+from edaphic.report.words import capital, fixed, is_known, layer_text, number, percent, plural, quantity, unit_text
+from edaphic.units import in_map_unit
 
 Layer = tuple[float, float]
 
@@ -176,7 +178,7 @@ def _spread_pictures(layer: MapLayer, target: Target, title: str, cells: int) ->
                     f"map_{stat}_{layer.stem}.png",
                     map_figures.width_map(image, title=f"Uncertainty, {title}", label=f"{name} ({target.unit})"),
                     f"Map of the {name} in {title}: mean {quantity(image.mean(), target.unit)}.",
-                    f"{name[0].upper()}{name[1:]}, {title}. This is not a prediction interval: single profiles differ more.",
+                    f"{capital(name)}, {title}. This is not a prediction interval: single profiles differ more.",
                 )
             ]
     return []
@@ -184,18 +186,14 @@ def _spread_pictures(layer: MapLayer, target: Target, title: str, cells: int) ->
 
 def scatter(run: RunFolder, target: Target) -> list[Picture]:
     """Observed against predicted for each design, on the same axes."""
-    table = run.table("out_of_fold")
-    if table is None:
+    parts = [(design, held_out(run, design)) for design in designs_of(run.table("out_of_fold"))]
+    known = [(design, rows) for design, rows in parts if rows is not None and len(rows)]
+    if not known:
         return []
-    table = table[np.isfinite(table["observed"]) & np.isfinite(table["predicted"])]
-    designs = designs_of(table)
-    if not designs:
-        return []
-    shown = table[table["design"].isin(designs)]
-    ends, log, beyond = figures.shared_limits(shown["observed"].to_numpy(), shown["predicted"].to_numpy())
+    pooled = pd.concat([rows for _, rows in known])
+    ends, log, beyond = figures.shared_limits(pooled["observed"].to_numpy(), pooled["predicted"].to_numpy())
     found = []
-    for design in designs:
-        rows = table[table["design"] == design]
+    for design, rows in known:
         figure = figures.observed_predicted(
             rows["observed"].to_numpy(), rows["predicted"].to_numpy(),
             title=f"Design: {design}", unit=target.unit, limits=ends, log=log,
@@ -203,7 +201,7 @@ def scatter(run: RunFolder, target: Target) -> list[Picture]:
         mec = metric(run, design, "mec")
         score = f" MEC {fixed(mec)}." if is_known(mec) else ""
         caption = (
-            f"{design.capitalize()} design ({DESIGN_WORDS.get(design, 'as the recipe says')}): "
+            f"{capital(design)} design ({DESIGN_WORDS.get(design, 'as the recipe says')}): "
             f"{plural(len(rows), 'held-out prediction')} of all layers.{score}"
         )
         if log:
@@ -235,8 +233,8 @@ def skill(run: RunFolder) -> Picture | None:
         "skill.png",
         figures.skill(rows),
         f"MEC by layer for the designs {', '.join(designs)}; the numbers are in the table below.",
-        "MEC with its 95 % bootstrap interval. The black tick is what the mean of each layer alone would explain: what lies "
-        "to the right of it is owed to the covariates.",
+        "MEC with its 95 % bootstrap interval. The black tick is what the mean of each layer alone would explain: what "
+        "lies to the right of it is owed to the covariates.",
     )
 
 
@@ -258,9 +256,9 @@ def coverage(run: RunFolder) -> Picture | None:
     return _picture(
         "coverage.png",
         figures.coverage(rows),
-        f"Coverage of the {nominal} intervals by layer and design, before and after adjustment; the numbers are in the table.",
-        f"Share of held-out observations inside their {nominal} interval. Hollow: as the forest gives it; full: after the "
-        "conformal adjustment. The grey band is three points either side of the nominal share.",
+        f"Coverage of the {nominal} intervals by layer and design, before and after adjustment; numbers in the table.",
+        f"Share of held-out observations inside their {nominal} interval. Hollow: as the forest gives it; full: after "
+        "the conformal adjustment. The grey band is three points either side of the nominal share.",
     )
 
 
@@ -280,9 +278,9 @@ def tails(run: RunFolder) -> list[Picture]:
             _picture(
                 f"tails_{_file_text(design)}.png",
                 figures.tails(rows.iloc[order], title=f"Both tails, {design} design"),
-                f"Share of observations above and below the interval by decile of the prediction, {design} design; each should be "
-                f"{side}.",
-                f"{design.capitalize()} design: observations that fell outside their interval, by decile of the prediction. "
+                f"Share of observations above and below the interval by decile of the prediction, {design} design; "
+                f"each should be {side}.",
+                f"{capital(design)} design: observations outside their interval, by decile of the prediction. "
                 f"Each tail should hold {side} (dashed): a longer bar upwards means that high values are missed there.",
             )
         )
@@ -305,9 +303,9 @@ def importance(run: RunFolder) -> Picture | None:
         "importance.png",
         figures.importance(rows, unit=unit),
         f"Permutation importance of the covariates; the first are {top}.",
-        f"How much the error (RMSE{', ' + unit_text(unit) if unit else ''}) grows when one covariate is shuffled, with its standard "
-        f"deviation over repeats. Correlated covariates share their importance; it says what the model uses, not what causes "
-        f"carbon.{more}",
+        f"How much the error (RMSE{', ' + unit_text(unit) if unit else ''}) grows when one covariate is shuffled, with "
+        "its standard deviation over folds or repeats. Correlated covariates share their importance; it says what the "
+        f"model uses, not what causes carbon.{more}",
     )
 
 
@@ -336,22 +334,22 @@ def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Pi
     -------
     (list of (title, pictures), list of layers whose true raster was not found)
     """
-    setting = run.setting("account", "truth")
     layers = {layer.depth: layer for layer in run.maps if "mean" in layer.paths and not layer.period}
-    if run.table("truth") is None or not setting or not layers:
+    if run.table("truth") is None or not layers:
         return [], []
-    paths = truth_paths(setting, run.path, tuple(layers))
+    sources = truth_sources(run.setting("account", "truth"), run.path / str(run.setting("root") or "."))
     cells = cells_for_each(run)
     found: list[tuple[str, tuple[Picture, ...]]] = []
     label = f"{target.name} ({target.unit})" if target.unit else target.name
-    for layer, path in paths.items():
+    for layer in [layer for layer in layers if layer in sources]:
         ours = read_image(layers[layer].paths["mean"], cells)
-        true = _with_values(ours, read_like(path, layers[layer].paths["mean"], cells))
+        values = read_like(sources[layer].path, layers[layer].paths["mean"], cells)
+        true = _with_values(ours, in_map_unit(values, sources[layer].unit, layer, target.unit))
         difference = ours.values - true.values
         title = layer_text(*layer)
         limits = map_figures.stretch_limits(ours.values, true.values)
         known = difference[np.isfinite(difference)]
-        middle = float(np.median(np.abs(known))) if known.size else math.nan
+        size = quantity(float(np.median(np.abs(known))) if known.size else math.nan, target.unit)
         pictures = (
             _picture(
                 f"truth_{layers[layer].stem}.png",
@@ -362,9 +360,9 @@ def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Pi
             _picture(
                 f"truth_difference_{layers[layer].stem}.png",
                 map_figures.difference_map(ours, difference, title=f"Map minus truth, {title}", label=label),
-                f"Map of the difference between the map and the truth in {title}; median size {quantity(middle, target.unit)}.",
-                f"Map minus truth, {title}: red where the map is too high. Median size {quantity(middle, target.unit)}.",
+                f"Map of the difference between the map and the truth in {title}; median size {size}.",
+                f"Map minus truth, {title}: red where the map is too high. Median size {size}.",
             ),
         )
         found.append((title, pictures))
-    return found, [layer_text(*layer) for layer in layers if layer not in paths]
+    return found, [layer_text(*layer) for layer in layers if layer not in sources]

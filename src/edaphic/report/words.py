@@ -1,7 +1,7 @@
 """Numbers, units and names as the page prints them.
 
-A missing number is a dash, never "nan". Numbers keep all their digits before the decimal point, so that a figure on the page
-can be found again in its table.
+A missing number is a dash, never "nan". Numbers keep all their digits before the decimal point, so that a figure on the
+page can be found again in its table.
 """
 
 from __future__ import annotations
@@ -100,15 +100,25 @@ def with_interval(value: object, low: object, high: object, decimals: int = 2) -
     return text
 
 
-def span(low: object, high: object, unit: str = "", digits: int = 3) -> str:
-    """Two ends of a range.
+def digits_apart(low: object, high: object) -> int:
+    """Significant digits, three to six, that two numbers need to look different.
 
-    >>> span(41.2, 160.04, "Tg").replace(NO_BREAK_SPACE, " ")
-    '41.2 to 160 Tg'
+    >>> digits_apart(92.91, 93.89), digits_apart(93.412, 93.418), digits_apart(1.0, 1.0)
+    (3, 4, 6)
+    """
+    return next((digits for digits in range(3, 6) if number(low, digits) != number(high, digits)), 6)
+
+
+def bounds(low: object, high: object) -> str:
+    """Two ends of a total's range, as many digits as they need to differ.
+
+    >>> bounds(92.91, 93.89), bounds(41.0, 160.2), bounds(93.412, 93.418)
+    ('92.9 to 93.9', '41.0 to 160', '93.41 to 93.42')
     """
     if not (is_known(low) and is_known(high)):
         return MISSING
-    return f"{number(low, digits)} to {quantity(high, unit, digits)}"
+    digits = digits_apart(low, high)
+    return f"{number(low, digits)} to {number(high, digits)}"
 
 
 def quantity(value: object, unit: str, digits: int = 3) -> str:
@@ -134,18 +144,18 @@ def layer_text(top_cm: float, bottom_cm: float) -> str:
     """A depth layer.
 
     >>> layer_text(0.0, 30.0), layer_text(2.5, 5.0)
-    ('0–30 cm', '2.5–5 cm')
+    ('0–30\xa0cm', '2.5–5\xa0cm')
     """
-    return f"{top_cm:g}–{bottom_cm:g} cm"
+    return f"{top_cm:g}–{bottom_cm:g}{NO_BREAK_SPACE}cm"
 
 
 def group_text(name: str) -> str:
     """The name of a group of rows (layer, decile) with a proper dash.
 
     >>> group_text("whole 0-100 cm"), group_text("decile 1")
-    ('whole 0–100 cm', 'decile 1')
+    ('whole 0–100\xa0cm', 'decile 1')
     """
-    return _DIGITS_AROUND_HYPHEN.sub("–", name)
+    return _DIGITS_AROUND_HYPHEN.sub("–", name).replace(" cm", NO_BREAK_SPACE + "cm")
 
 
 def plural(n: float, one: str, many: str = "") -> str:

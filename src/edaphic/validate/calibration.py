@@ -62,7 +62,9 @@ def fit_adjustments(table: pd.DataFrame, levels: tuple[float, float], *, log: bo
     """
     lower, upper = _beyond(table, log=log)
     rows = []
-    for (top, bottom), place in table.groupby(["top_cm", "bottom_cm"], sort=True).indices.items():
+    depth = table[["top_cm", "bottom_cm"]].to_numpy(dtype=float)
+    for top, bottom in np.unique(depth, axis=0):
+        place = np.flatnonzero((depth == (top, bottom)).all(axis=1))
         pooled = len(place) < FEWEST_FOR_OWN_GROUP
         use = np.arange(len(table)) if pooled else place
         rows.append(

@@ -76,7 +76,7 @@ def predict_rows(
         the sum of its layers (stocks), or their mean by thickness (contents).
     """
     intervals = np.asarray(model.intervals)
-    features = design_matrix(model.encoder, plan.points, table.profile_id, intervals[table.interval])
+    features = design_matrix(model.encoder, plan.points, list(table.profile_id), intervals[table.interval])
     n = len(table.values)
     out = {
         name: np.full(n, np.nan)
@@ -123,7 +123,7 @@ def permutation_importance(
     rows = np.flatnonzero(table.interval < len(model.layers))
     table = table.take(rows)
     intervals = np.asarray(model.intervals)
-    features = design_matrix(model.encoder, plan.points, table.profile_id, intervals[table.interval])
+    features = design_matrix(model.encoder, plan.points, list(table.profile_id), intervals[table.interval])
     observed = np.log(table.values) if plan.target.log else table.values
     sources = np.array(["depth" if name in ("top_cm", "bottom_cm") else name for name in model.encoder.sources])
 
@@ -208,8 +208,10 @@ def _is_whole(table: pd.DataFrame, whole: tuple[float, float] | None) -> NDArray
 def _by_layer(table: pd.DataFrame, whole: tuple[float, float] | None) -> Sequence[tuple[str, pd.DataFrame]]:
     is_whole = _is_whole(table, whole)
     out = [("all layers", table[~is_whole])]
-    for key, part in table[~is_whole].groupby(["top_cm", "bottom_cm"], sort=True):
-        out.append((f"{interval_name((key[0], key[1]))} cm", part))
+    depth = table[["top_cm", "bottom_cm"]].to_numpy(dtype=float)
+    for top, bottom in np.unique(depth[~is_whole], axis=0):
+        part = table[~is_whole & (depth == (top, bottom)).all(axis=1)]
+        out.append((f"{interval_name((float(top), float(bottom)))} cm", part))
     if whole is not None and is_whole.any():
         out.append((f"whole {interval_name(whole)} cm", table[is_whole]))
     return out

@@ -50,7 +50,7 @@ def places(lon: ArrayLike, lat: ArrayLike, within_m: float) -> NDArray[np.int64]
     n = len(xyz)
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     label = connected_components(graph, directed=False)[1]
-    return pd.factorize(label)[0].astype(np.int64)
+    return np.asarray(pd.factorize(label)[0], dtype=np.int64)
 
 
 def spread_over_folds(size: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:

@@ -1,0 +1,299 @@
+"""What a run was made from: its area, profiles, covariates and model, and what was repaired or assumed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from edaphic.report.facts import (
+    Target,
+    counted,
+    design_words,
+    designs_of,
+    single_layers,
+    stock_rows,
+    without_covariates,
+)
+from edaphic.report.folder import RunFolder, records
+from edaphic.report.maps import read_grid
+from edaphic.report.tables import PageTable, made, text_cell
+from edaphic.report.words import (
+    MISSING,
+    NO_BREAK_SPACE,
+    capital,
+    count,
+    fixed,
+    is_known,
+    layer_text,
+    listing,
+    number,
+    percent,
+    plural,
+    quantity,
+    unit_text,
+)
+
+
+def mapped(run: RunFolder, target: Target) -> list[tuple[str, str]]:
+    """What was mapped and from what, as terms and words.
+
+    Raises
+    ------
+    RasterError
+        A map cannot be read.
+    """
+    found = [("Quantity", f"{target.name} in {unit_text(target.unit)}" if target.unit else target.name)]
+    if run.layers:
+        found.append(("Layers", ", ".join(layer_text(*layer) for layer in (*single_layers(run), *_whole(run)))))
+    period = run.setting("maps", "period")
+    if isinstance(period, list) and len(period) == 2:
+        found.append(("Period", f"{period[0]} to {period[1]}, as the recipe says"))
+    found += _grid_words(run) + _profile_words(run) + _covariate_words(run) + _model_words(run)
+    return found
+
+
+def _whole(run: RunFolder) -> list[tuple[float, float]]:
+    return [run.whole] if run.whole is not None and len(run.layers) > 1 else []
+
+
+def _grid_words(run: RunFolder) -> list[tuple[str, str]]:
+    found = []
+    if run.maps:
+        grid = read_grid(next(iter(run.maps[0].paths.values())))
+        cell = " × ".join(dict.fromkeys(f"{side:.6g}" for side in grid.resolution))
+        size = f"{count(grid.width)} × {count(grid.height)} cells of {cell} {grid.unit}{'' if cell == '1' else 's'}"
+        found.append(("Grid", f"{size}, {grid.crs_text}"))
+    rows = stock_rows(run)
+    if rows is not None:
+        cells = sorted(set(rows["cells"].dropna()))
+        areas = sorted(set(rows["area_km2"].dropna()))
+        if cells and areas:
+            differ = "" if len(cells) == 1 else " (it differs between layers)"
+            found.append(("Mapped", f"{count(cells[-1])} cells, {quantity(areas[-1], 'km2')}{differ}"))
+    empty = _empty_words(run)
+    return found + ([("Left empty", empty)] if empty else [])
+
+
+def whole_number(value: object) -> int | None:
+    """A count of a JSON file, None where it is something else.
+
+    >>> whole_number(3), whole_number(None)
+    (3, None)
+    """
+    return value if isinstance(value, int) else None
+
+
+def _empty_words(run: RunFolder) -> str:
+    """Cells of the grid that have no value, and why."""
+    names = ("cells", "with_all_covariates", "masked", "with_class_unseen_in_training")
+    cells, known, masked, unseen = (whole_number(run.cells.get(name)) for name in names)
+    if cells is None or known is None or masked is None:
+        return ""
+    words = f"{count(cells - known)} cells without a value of every covariate, {count(masked)} by the mask"
+    if unseen:
+        words += f"; {plural(unseen, 'cell')} with a class that no profile has"
+    return words
+
+
+def _profile_words(run: RunFolder) -> list[tuple[str, str]]:
+    found = []
+    for name in ("profiles", "horizons"):
+        read, kept = counted(run, f"{name}_read"), counted(run, f"{name}_kept")
+        if is_known(read) and is_known(kept):
+            words = f"{count(kept)} kept of {count(read)} read"
+            if name == "profiles" and is_known(run.designs.get("profiles")):
+                words += f", {count(run.designs['profiles'])} with a layer and covariates to learn from"
+            found.append((capital(name), words))
+    layers = run.table("layers")
+    if layers is not None:
+        sources = layers.groupby("source", sort=True)["profile_id"].nunique()
+        named = [f"{source} ({count(float(n))})" for source, n in sources.items() if source]
+        if named:
+            found.append(("Sources", listing(named)))
+        years = layers["year"].dropna()
+        if len(years):
+            found.append(("Years", f"{int(years.min())} to {int(years.max())}"))
+    reasons = without_covariates(run)
+    if reasons:
+        parts = [f"{count(float(n))} ({reason})" for reason, n in list(reasons.items())[:6]]
+        more = " and others" if len(reasons) > len(parts) else ""
+        found.append(("Profiles without covariates", listing(parts) + more))
+    return found
+
+
+def _covariate_words(run: RunFolder) -> list[tuple[str, str]]:
+    table = run.table("covariates")
+    if table is None:
+        return []
+    kinds = table["kind"].value_counts().sort_index()
+    words = f"{count(len(table))} ({listing([f'{count(float(n))} {kind}' for kind, n in kinds.items()])})"
+    selection = run.table("selection")
+    if selection is not None:
+        words += f"; {count(sum(kept is True for kept in selection['kept']))} kept by the screening"
+    return [("Covariates", words)]
+
+
+def _model_words(run: RunFolder) -> list[tuple[str, str]]:
+    trees = run.setting("model", "forest", "trees")
+    form = {"3d": "one forest for all depths", "layers": "one forest for each layer"}.get(
+        str(run.setting("model", "form"))
+    )
+    parts = [f"random forest of {count(trees)} trees" if is_known(trees) else "", form or ""]
+    target = run.setting("model", "target")
+    if isinstance(target, str) and target.startswith("log_"):
+        parts.append("fitted to the logarithm")
+    words = ", ".join(part for part in parts if part)
+    if run.models:
+        words += f"{' ' if words else ''}(model/{', model/'.join(run.models)})"
+    return [("Model", capital(words))] if words else []
+
+
+def layer_counts(run: RunFolder) -> PageTable | None:
+    """How many profiles reach each layer wholly, in part, not at all, and how many have a value there."""
+    found = run.summary.get("layers")
+    if not isinstance(found, list) or not found:
+        return None
+    names = ("complete", "partial", "none", "valued")
+    rows = [
+        (layer_text(entry["top_cm"], entry["bottom_cm"]), *(count(entry.get(name)) for name in names))
+        for entry in found
+        if is_known(entry.get("top_cm")) and is_known(entry.get("bottom_cm"))
+    ]
+    return made("Profiles by layer", ("Layer", "Observed wholly", "In part", "Not at all", "With a value"), rows)
+
+
+def repairs(run: RunFolder) -> PageTable | None:
+    """Faults found in the profile tables, what was done, and how often: from the repair log, else from its summary."""
+    columns = ("Fault", "Action", "Cases", "Profiles")
+    log = run.table("repairs")
+    if log is not None:
+        groups = log.groupby(["fault", "action"], sort=True)["profile_id"].agg(["size", "nunique"]).reset_index()
+        groups = groups.sort_values(["size", "fault", "action"], ascending=[False, True, True], kind="stable")
+        rows = [
+            (text_cell(unit_text(r.fault)), text_cell(r.action), count(float(r.size_)), count(float(r.nunique_)))
+            for r in _named(groups)
+        ]
+        return made("Repairs by fault", columns, rows, (0, 1))
+    summed = run.summary.get("repairs")
+    if not isinstance(summed, Mapping) or not summed:
+        return None
+    rows = [
+        (str(fault), text_cell(str(entry.get("action", ""))), count(entry.get("count")), MISSING)
+        for fault, entry in summed.items()
+        if isinstance(entry, Mapping)
+    ]
+    return made("Repairs by fault", columns, rows, (0, 1))
+
+
+def _named(groups: pd.DataFrame) -> Iterable[Any]:
+    """Rows by name; "size" and "nunique" would hide methods of the row."""
+    return records(groups.rename(columns={"size": "size_", "nunique": "nunique_"}))
+
+
+def covariates(run: RunFolder) -> PageTable | None:
+    """The covariates: kind, unit, source grid, how they were brought to the grid, and where they have values."""
+    table = run.table("covariates")
+    if table is None:
+        return None
+    rows = [
+        (
+            r.name, text_cell(r.kind), text_cell(unit_text(r.unit)), text_cell(r.source_crs),
+            text_cell(r.source_resolution), text_cell(r.resampling), percent(r.valid_share, 1),
+        )
+        for r in records(table)
+    ]  # fmt: skip
+    columns = ("Covariate", "Kind", "Unit", "Source CRS", "Source cell", "Brought to the grid by", "Cells with a value")
+    return made("Covariates", columns, rows, range(6))
+
+
+def selection(run: RunFolder) -> PageTable | None:
+    """Covariates dropped before the fit, and why."""
+    table = run.table("selection")
+    if table is None:
+        return None
+    dropped = table[[kept is False for kept in table["kept"]]]
+    if dropped.empty:
+        return None
+    rows = [(r.feature, text_cell(r.reason), text_cell(r.correlated_with), fixed(r.r, 3)) for r in records(dropped)]
+    return made("Covariates left out before the fit", ("Covariate", "Reason", "Correlated with", "r"), rows, (0, 1, 2))
+
+
+def tuning(run: RunFolder) -> PageTable | None:
+    """Candidate settings of the forest and their cross-validated error."""
+    table = run.table("tuning")
+    if table is None:
+        return None
+    rows = [
+        (
+            count(r.candidate), text_cell(_rounded(r.max_features)), count(r.min_samples_leaf), number(r.score, 4),
+            text_cell(r.scale), "chosen" if r.chosen is True else "",
+        )
+        for r in records(table)
+    ]  # fmt: skip
+    columns = ("Candidate", "Covariates tried at a split", "Least samples in a leaf", "RMSE", "Scale", "")
+    return made("Settings tried", columns, rows, (1, 4, 5))
+
+
+def _rounded(text: str) -> str:
+    """A number with three digits, other texts ("sqrt") as they are.
+
+    >>> _rounded("0.3333333333333333"), _rounded("sqrt")
+    ('0.333', 'sqrt')
+    """
+    return number(float(text)) if text.replace(".", "", 1).isdigit() else text
+
+
+def evidence_designs(run: RunFolder) -> list[tuple[str, str]]:
+    """Designs of the metrics table and what each leaves out."""
+    names = designs_of(run.table("metrics"), with_in_sample=True)
+    return [(name.replace("_", " "), design_words(run, name)) for name in names]
+
+
+def density_facts(run: RunFolder) -> list[tuple[str, str]]:
+    """Where bulk density and coarse fragments come from, as terms and sentences."""
+    density, fragments = run.summary.get("bulk_density"), run.summary.get("coarse_fragments")
+    facts = []
+    if isinstance(density, Mapping):
+        facts.append(("Bulk density", _density_sentence(density)))
+    if isinstance(fragments, Mapping):
+        facts.append(("Coarse fragments", _fragments_sentence(fragments)))
+    return facts
+
+
+def _density_sentence(density: Mapping[str, Any]) -> str:
+    measured, estimated = density.get("measured"), density.get("pedotransfer")
+    text = f"measured in {count(measured)} horizons, estimated by a pedotransfer rule in {count(estimated)}"
+    if density.get("missing"):
+        text += f", missing in {count(density['missing'])}"
+    text += f". Rule: {_rule_words(density)}" if density.get("rule") else ""
+    organic = density.get("organic")
+    if isinstance(organic, Mapping) and organic.get("pedotransfer"):
+        text += f". Organic horizons, {count(organic['pedotransfer'])} of the estimated: {_rule_words(organic)}"
+    return text + "."
+
+
+def _rule_words(rule: Mapping[str, Any]) -> str:
+    """Name and citation of a pedotransfer rule, and how wrong it is."""
+    text = str(rule.get("rule"))
+    if rule.get("citation"):
+        text += f" ({rule['citation']})"
+    if is_known(rule.get("error_sd_g_cm3")):
+        text += f", error {number(rule['error_sd_g_cm3'], 2)}{NO_BREAK_SPACE}g/cm³ (sd)"
+    if is_known(rule.get("bias_g_cm3")):
+        text += f", bias {number(rule['bias_g_cm3'], 2)}{NO_BREAK_SPACE}g/cm³"
+    if is_known(rule.get("checked_on")):
+        text += f", checked on {count(rule['checked_on'])} measured horizons"
+        text += f" of {rule['checked_against']}" if rule.get("checked_against") else ""
+    return text
+
+
+def _fragments_sentence(fragments: Mapping[str, Any]) -> str:
+    text = (
+        f"measured in {count(fragments.get('measured'))} horizons, taken from other horizons of the profile in "
+        f"{count(fragments.get('profile'))}, assumed in {count(fragments.get('assumed'))}"
+    )
+    if fragments.get("assumed") and is_known(fragments.get("assumed_vol_pct")):
+        text += f" ({number(fragments['assumed_vol_pct'], 2)}{NO_BREAK_SPACE}% of the volume)"
+    return text + "."
