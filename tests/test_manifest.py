@@ -79,9 +79,9 @@ def test_a_killed_stage_leaves_no_trace_once_run_again(tmp_path):
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
-    with open_run(tmp_path / "run"):
-        with pytest.raises(RunError, match=f"process {os.getpid()} is running"), open_run(tmp_path / "run"):
-            pass
+    refused = pytest.raises(RunError, match=f"process {os.getpid()} is running")
+    with open_run(tmp_path / "run"), refused, open_run(tmp_path / "run"):
+        pass
     with open_run(tmp_path / "run"):
         pass
 

@@ -67,7 +67,7 @@ def test_a_small_recipe_gets_every_default() -> None:
         "soc": recipes.Column(column="OC", unit="%"),
     }
     assert (small.seed, small.root, small.profiles.depth.lam) == (0, ".", 0.1)
-    assert (small.model.target, small.model.form, small.model.forest.trees) == ("log_soc_stock", "3d", 500)
+    assert (small.model.target, small.model.form, small.model.forest.trees) == ("log_soc_density", "3d", 500)
     assert small.evidence.designs == ("profile", "block")
     assert small.maps.stats == ("mean", "q05", "q95", "spread")
 

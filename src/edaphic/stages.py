@@ -1,6 +1,6 @@
 """What each stage of a run does: load, call the verbs of the rooms, save.
 
-Each function gets a job, the folder to write into (laid out as the run folder will be), and a folder for what it has finished so far. It reads
+Each function gets a job, the folder to write into (laid out as the run folder will be), and one for what it has finished so far. It reads
 what the stages before it made from the run folder. The recipe ends here: the rooms below get plain arguments.
 """
 

@@ -82,10 +82,10 @@ def to_internal(values: ArrayLike, quantity: str, unit: str | None, where: str =
     array([5.2])
     """
     known = _FACTORS[quantity]
-    if unit not in known:
+    if unit is None or unit not in known:
         found = "no unit" if unit is None else f"unit {unit!r}"
         raise UnitError(f"{where or quantity}: {found} for {quantity}; expected one of {', '.join(known)}")
-    return np.asarray(values, dtype=np.float64) * known[unit]
+    return np.asarray(np.asarray(values, dtype=np.float64) * known[unit])
 
 
 def mass_to_volume_pct(

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from edaphic.errors import RasterError, UnitError
+from edaphic.errors import RasterError
 from edaphic.report import maps
 
 METRES_PER_DEGREE = math.pi * maps.EARTH_RADIUS_M / 180.0

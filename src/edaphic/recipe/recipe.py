@@ -139,19 +139,28 @@ def _why_no_class(covariates: Covariates, name: str) -> str:
     return "" if "class" in kinds else f"{name!r}, which is continuous"
 
 
-def _quantiles_fit_the_interval(sound: _Sound) -> list[Fault]:
-    """Maps named q05 and q95 are the ends of a 90 % interval."""
-    if sound.maps is None or sound.evidence is None or sound.evidence.interval == 0.9:
+def _interval_has_its_names(sound: _Sound) -> list[Fault]:
+    """The limits of the interval are called q05 and q95 in every table and map."""
+    if sound.evidence is None or sound.evidence.interval == 0.9:
         return []
-    ends = [stat for stat in sound.maps.stats if stat in ("q05", "q95")]
-    found = f"{sound.evidence.interval:g} beside maps of {' and '.join(ends)}"
-    expected = "0.9, whose ends they are, or maps.stats without them"
-    return [Fault(("evidence", "interval"), found, expected)] if ends else []
+    return [Fault(("evidence", "interval"), f"{sound.evidence.interval:g}", "0.9, whose limits q05 and q95 are")]
+
+
+def _accounts_are_of_stocks(sound: _Sound) -> list[Fault]:
+    """Contents (g/kg) do not add up to totals."""
+    if sound.model is None or sound.account is None or sound.model.target not in ("soc", "log_soc"):
+        return []
+    return [
+        Fault(("account", key), f"{key} beside the target {sound.model.target}", "a target of stock or density, or no such key")
+        for key in ("by", "compare", "truth")
+        if getattr(sound.account, key)
+    ]
 
 
 _RULES: tuple[Callable[[_Sound], list[Fault]], ...] = (
     _layers_are_mapped,
     _units_fit_the_target,
     _masks_and_divisions_are_classes,
-    _quantiles_fit_the_interval,
+    _interval_has_its_names,
+    _accounts_are_of_stocks,
 )

@@ -61,7 +61,7 @@ class Model(Section):
         default="forest", description="Name of the model's folder."
     )
     target: Target = Field(
-        default="log_soc_stock",
+        default="log_soc_density",
         description="Stock (kg/m2), density (kg/m3) or content (g/kg) of organic carbon; log_ models its logarithm.",
     )
     form: Literal["3d", "layers"] = Field(
@@ -132,9 +132,9 @@ class Maps(Section):
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
         faults = []
-        stats, period = given.get("stats", ("mean",)), given.get("period", ())
-        if isinstance(stats, (list, tuple)) and stats and "mean" not in stats:
-            faults.append(Fault(("stats",), f"[{', '.join(map(str, stats))}]", "mean among them"))
+        stats, period = given.get("stats", ("mean", "q05", "q95")), given.get("period", ())
+        if isinstance(stats, (list, tuple)) and stats and not {"mean", "q05", "q95"} <= {str(stat) for stat in stats}:
+            faults.append(Fault(("stats",), f"[{', '.join(map(str, stats))}]", "mean, q05 and q95 among them"))
         years = isinstance(period, (list, tuple)) and [type(year) for year in period] == [int, int]
         if years and period[0] > period[1]:
             faults.append(Fault(("period",), str(list(period)), "[first year, last year]"))

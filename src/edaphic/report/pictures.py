@@ -344,7 +344,8 @@ def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Pi
     for layer in [layer for layer in layers if layer in sources]:
         ours = read_image(layers[layer].paths["mean"], cells)
         values = read_like(sources[layer].path, layers[layer].paths["mean"], cells)
-        true = _with_values(ours, in_map_unit(values, sources[layer].unit, layer, target.unit))
+        unit = sources[layer].unit or target.unit
+        true = _with_values(ours, in_map_unit(values, unit, layer, target.unit).astype(np.float32))
         difference = ours.values - true.values
         title = layer_text(*layer)
         limits = map_figures.stretch_limits(ours.values, true.values)
