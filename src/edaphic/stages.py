@@ -521,7 +521,8 @@ def _design_facts(job: Job, sites: pd.DataFrame, out: pd.DataFrame) -> dict[str,
 def _mean_importance(job: Job, parts: pd.DataFrame) -> pd.DataFrame:
     grouped = parts.groupby("feature", sort=False)["rmse_increase"]
     table = pd.DataFrame({"rmse_increase": grouped.mean(), "rmse_increase_sd": grouped.std(ddof=1)}).reset_index()
-    table["unit"] = f"ln({job.target.unit})" if job.target.log else job.target.unit
+    trained = "kg/m3" if job.target.per_metre else job.target.unit
+    table["unit"] = f"ln({trained})" if job.target.log else trained
     return table.sort_values("rmse_increase", ascending=False, kind="stable", ignore_index=True)
 
 

@@ -162,7 +162,7 @@ def test_times_and_machine_only_in_the_foot(html: str) -> None:
 
 def test_stocks_are_those_of_the_table(built: Any, page: Page) -> None:
     table = read(built, "tables/stocks.csv")
-    shown = page.table("Layer", "Total (Tg)", "Independent errors (Tg)")
+    shown = page.table("Layer", "Total (Tg)", "Independent bound (Tg)")
     rows = table[table["by"] == "all"]
     assert [row["Layer"] for row in shown] == ["0–30 cm", "30–60 cm", "60–100 cm", "0–100 cm"]
     for text, (_, row) in zip(shown, rows.iterrows(), strict=True):
@@ -171,8 +171,8 @@ def test_stocks_are_those_of_the_table(built: Any, page: Page) -> None:
         assert near(text["Mean (t/ha)"], 10 * row["mean_kg_m2"])
         assert near(text["Total (Tg)"], row["total_Tg"])
         for column, kind in (
-            ("Independent errors (Tg)", "independent"),
-            ("Fully correlated errors (Tg)", "fully_correlated"),
+            ("Independent bound (Tg)", "independent"),
+            ("Fully correlated bound (Tg)", "fully_correlated"),
         ):
             low, high = text[column].split(" to ")
             assert near(low, row[f"{kind}_low_Tg"]) and near(high, row[f"{kind}_high_Tg"])

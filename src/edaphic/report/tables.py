@@ -105,7 +105,7 @@ def calibration_table(run: RunFolder) -> PageTable | None:
 
 
 _STOCK_COLUMNS = (
-    "Total (Tg)", "Independent errors (Tg)", "Fully correlated errors (Tg)", "Mean (kg/m²)", "Mean (t/ha)",
+    "Total (Tg)", "Independent bound (Tg)", "Fully correlated bound (Tg)", "Mean (kg/m²)", "Mean (t/ha)",
     "Area (km²)", "Cells",
 )  # fmt: skip
 
@@ -199,8 +199,8 @@ def truth_totals(run: RunFolder) -> PageTable | None:
         for digits in (max(4, digits_apart(r.independent_low_Tg, r.independent_high_Tg)),)
     ]  # fmt: skip
     columns = (
-        "Layer", "True total (Tg)", "Mapped total (Tg)", "Independent errors (Tg)", "Truth inside",
-        "Fully correlated errors (Tg)", "Truth inside",
+        "Layer", "True total (Tg)", "Mapped total (Tg)", "Independent bound (Tg)", "Truth inside",
+        "Fully correlated bound (Tg)", "Truth inside",
     )  # fmt: skip
     return made("Totals against the truth", columns, rows, (0, 4, 6))
 
