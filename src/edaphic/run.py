@@ -123,8 +123,8 @@ def _size(told: Recipe, shape: tuple[int, int], layers: int, rows: Sequence[int]
     training = max(1, rows[0] * intervals // 2)
     trees = told.model.forest.trees
     features = max(1.0, 0.35 * layers)
-    grow_s = 1.6e-6 * trees * training * features
-    tune_s = 1.6e-6 * told.model.tune.trees * training * features * told.model.tune.candidates * (told.model.tune.folds - 1)
+    grow_s = 4e-7 * trees * training * features
+    tune_s = 4e-7 * told.model.tune.trees * training * features * told.model.tune.candidates * (told.model.tune.folds - 1)
     evidence_s = grow_s * (told.evidence.folds - 1) * len(told.evidence.designs)
     map_s = 4e-7 * trees * cells * intervals
     cores = max(1, machine()["cores"] or 1)
