@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+
+from edaphic import recipe, virtual
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,3 +33,43 @@ def shared() -> Path:
     if folder is None:
         pytest.skip("no shared data: the folder '../shared' (or EDAPHIC_SHARED) with data and oracles is missing")
     return folder
+
+
+def tiny_recipe() -> dict[str, Any]:
+    """The recipe of the demo, made small: two layers, 20 trees, 3 folds."""
+    told: dict[str, Any] = yaml.safe_load(recipe.template("demo"))
+    told["profiles"]["layers"] = ["0-30", "30-60"]
+    told["model"]["forest"] = {"trees": 20}
+    told["model"]["tune"] = {"candidates": 2, "trees": 10, "folds": 3, "design": "profile"}
+    told["evidence"] |= {"folds": 3, "bootstrap": 50}
+    told["account"]["truth"] = [
+        {"path": f"truth/true_soc_stock_{layer}cm.tif", "layer": layer, "unit": "kg/m2"} for layer in ("0-30", "30-60", "0-60")
+    ]
+    return told
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Raw files and recipe of a small virtual landscape, to be copied and spoilt."""
+
+    folder: Path
+
+    def copy(self, to: Path, change: Callable[[dict[str, Any]], object] | None = None) -> Path:
+        """A copy of all of it in a new folder; ``change`` gets the recipe before it is written. Returns the recipe's path."""
+        shutil.copytree(self.folder, to)
+        told = tiny_recipe()
+        if change is not None:
+            change(told)
+        path = to / "recipe.yaml"
+        path.write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
+        return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A landscape of 40 x 50 cells with 120 profiles."""
+    folder = tmp_path_factory.mktemp("tiny") / "input"
+    land = virtual.landscape(3, shape=(40, 50))
+    sites, horizons = virtual.sample(land, 3, profiles=120)
+    virtual.write(land, sites, horizons, folder, truth_layers=((0, 30), (30, 60), (0, 60)))
+    return Tiny(folder)

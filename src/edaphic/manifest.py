@@ -192,6 +192,12 @@ class Manifest:
         done = {stage: stamp for stage in stages if (stamp := self.stamp(stage)) is not None}
         _write_json(self.folder / "run.json", self.head | {"stages": done})
 
+    def refresh_run_json(self, stages: Iterable[str]) -> None:
+        """Write ``run.json`` anew with the head that it has: a stage was run again outside a whole run."""
+        known = _read_json(self.folder / "run.json") or {}
+        self.head = {name: value for name, value in known.items() if name != "stages"}
+        self.write_run_json(stages)
+
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())

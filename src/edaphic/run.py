@@ -181,8 +181,7 @@ def run(
         raise RunError(f"--until {until}: no such stage; expected one of {', '.join(names)}")
     wanted = names[: names.index(until) + 1] if until else names
     with open_run(out) as manifest:
-        text = recipe.dump(told)
-        job = Job(told, recipe_path, out, workers, __version__, key_of({"recipe": text}), hear.step)
+        job = Job(told, recipe_path, out, workers, __version__, _hash_of(told), hear.step)
         inputs = manifest.hash_inputs(recipe.input_paths(told, recipe_path).values())
         written = {name: inputs[str(path)] for name, path in recipe.input_paths(told, recipe_path).items()}
         if fresh:
@@ -217,9 +216,10 @@ def rebuild_report(out: Path) -> Path:
     with open_run(out) as manifest:
         if manifest.stamp("account") is None:
             raise RunError(f"{out}: the run has not ended; expected one whose account is done (edaphic run goes on with it)")
-        job = Job(told, out / "recipe.yaml", out, 1, __version__, key_of({"recipe": recipe.dump(told)}), lambda *_: None)
+        job = Job(told, out / "recipe.yaml", out, 1, __version__, _hash_of(told), lambda *_: None)
         key = (manifest.stamp("report") or {}).get("key", "")
         manifest.run_stage("report", key, lambda work, partial: STAGES["report"](job, work, partial))
+        manifest.refresh_run_json(STAGES)
     return out / "report.html"
 
 
@@ -254,6 +254,11 @@ def demo(folder: Path, *, seed: int | None = None, workers: int = 1, listener: L
     virtual.write(place, sites, horizons, raw)
     write_text(raw / "demo.yaml", text)
     return run(raw / "demo.yaml", out, workers=workers, listener=hear)
+
+
+def _hash_of(told: Recipe) -> str:
+    """Hash of what the recipe says, wherever its data lie."""
+    return key_of({"recipe": recipe.dump(told.model_copy(update={"root": "."}))})
 
 
 def _seen_from(told: Recipe, recipe_path: Path, out: Path) -> Recipe:

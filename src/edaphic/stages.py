@@ -155,8 +155,10 @@ def stage_profiles(job: Job, work: Path, partial: Path) -> None:
     raw, unread = profiles.stack_sources(tables)
     clean, repairs = profiles.clean(raw)
     job.say("bulk density", done + 1, done + 3)
+    # The first source that has a value counts, and the rule has one for every horizon: put first, it replaces what was measured.
+    ignored = recipe.bulk_density[0] == "pedotransfer"
     filled, provenance = profiles.fill(
-        clean,
+        clean.assign(bulk_density_g_cm3=np.nan) if ignored else clean,
         recipe.pedotransfer if "pedotransfer" in recipe.bulk_density else None,
         missing_fragments_vol_pct=recipe.missing_fragments_vol_pct,
     )
@@ -201,6 +203,9 @@ def stage_covariates(job: Job, work: Path, partial: Path) -> None:
     folder.mkdir()
     points.to_parquet(folder / "points.parquet", index=False)
     described = covariates.describe(stack)
+    root = job.path(".")
+    # Seen from the root of the recipe: the same data in another place make the same file.
+    described["path"] = [_seen_from(root, Path(path)) for path in described["path"]]
     described["valid_share"] = np.isfinite(values).mean().reindex(described["name"]).to_numpy()
     described.to_csv(folder / "layers.csv", index=False, lineterminator="\n")
 
@@ -363,6 +368,10 @@ def stage_report(job: Job, work: Path, partial: Path) -> None:
 def recipe_interval(job: Job) -> float:
     """Share of values that a prediction interval should hold."""
     return float(job.recipe.evidence.interval)
+
+
+def _seen_from(root: Path, path: Path) -> str:
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def _write_json(path: Path, document: object) -> None:

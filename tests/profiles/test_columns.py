@@ -63,7 +63,7 @@ def test_a_named_role_keeps_the_canonical_one_of_its_twin_out() -> None:
         ("soc", Column("oc", unit="kg"), "found unit 'kg'; expected one of the units"),
         ("bulk_density", Column("oc", unit="%"), "found unit '%'; expected one of the units g/cm3"),
         ("year", Column("oc", unit="a"), "found unit 'a'; expected none"),
-        ("soc", Column("OC", unit="%"), "no column 'OC'; a.csv has id, east, north, from, to, oc"),
+        ("soc", Column("OC", unit="%"), "no column 'OC'; expected one of those there: a.csv has id, east, north, from, to, oc"),
         ("soc", Column(unit="%"), "neither or both of column and value"),
         ("soc", Column("oc", unit="%", value=3), "neither or both of column and value"),
         ("top", Column(value="surface", unit="cm"), "found value 'surface'; expected a number"),

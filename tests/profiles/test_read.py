@@ -249,7 +249,7 @@ def test_labels_that_never_meet(tmp_path: Path, horizons: Path) -> None:
     sites = write(tmp_path / "s.csv", "site,x,y\n1,21,41\n")
     faults, _ = check_source(horizons, ONE_TABLE, sites=sites)
     assert faults[0].startswith(
-        "s.csv: no column 'id' for profile_id; horizons.csv has id, from, to, oc; s.csv has site"
+        "s.csv: no column 'id' for profile_id; expected one of those there: horizons.csv has id, from, to, oc; s.csv has site"
     )
 
 

@@ -134,7 +134,8 @@ def open_raster(path: str | Path) -> DatasetReader:
     try:
         return rasterio.open(name)
     except (RasterioError, OSError) as error:
-        raise RasterError(f"{name}: not a raster that can be read ({reason(error, name)})") from error
+        found = f"{name}: not a raster that can be read ({reason(error, name)})"
+        raise RasterError(f"{found}; expected a whole one, such as a GeoTIFF") from error
 
 
 def is_local(name: str) -> bool:

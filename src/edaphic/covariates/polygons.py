@@ -52,7 +52,8 @@ def _read(path: str, changed: tuple[int, int] | None) -> geopandas.GeoDataFrame:
     try:
         table = geopandas.read_file(path)
     except (DataSourceError, OSError, ValueError) as error:
-        raise TableError(f"{path}: not a vector file that can be read ({reason(error, path)})") from error
+        found = f"{path}: not a vector file that can be read ({reason(error, path)})"
+        raise TableError(f"{found}; expected polygons, such as a GeoPackage") from error
     if not isinstance(table, geopandas.GeoDataFrame) or table.geometry.isna().all():
         raise TableError(f"{path}: no geometry; expected polygons")
     if table.crs is None:

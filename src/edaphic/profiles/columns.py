@@ -165,7 +165,7 @@ def _fault(tables: Tables, role: str, column: Column) -> str:
     if (column.column is None) == (column.value is None):
         return "found neither or both of column and value; expected one of the two"
     if column.column is not None and tables.holder(role, column.column) is None:
-        return f"no column {column.column!r}; {tables.described()}"
+        return f"no column {column.column!r}; expected one of those there: {tables.described()}"
     if quantity not in UNITLESS and (column.unit is None or column.unit not in units_of(quantity)):
         found = "no unit" if column.unit is None else f"unit {column.unit!r}"
         return f"found {found}; expected one of the units {', '.join(units_of(quantity))}"

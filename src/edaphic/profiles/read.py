@@ -205,7 +205,7 @@ def _label_rows(reading: _Reading) -> None:
         return
     for table, name in ((tables.horizons, tables.name), (tables.sites, tables.site_name)):
         if table is not None and column.column not in table:
-            reading.faults.append(f"{name}: no column {column.column!r} for profile_id; {tables.described()}")
+            reading.faults.append(f"{name}: no column {column.column!r} for profile_id; expected one of those there: {tables.described()}")
     if reading.faults:
         return
     reading.ids = _as_text(tables.horizons[column.column])

@@ -1,0 +1,100 @@
+"""The command line: help, templates, schema, check."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from edaphic import __version__, cli, recipe
+
+VERBS = ("demo", "template", "schema", "check", "run", "report")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edaphic", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            status = int(leaving.code or 0)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_each_verb_has_an_example(command, verb):
+    status, screen, _ = command(verb, "--help")
+    assert status == 0
+    assert f"Example: edaphic {verb}" in screen
+
+
+def test_help_names_every_verb(command):
+    status, screen, _ = command("--help")
+    assert status == 0
+    assert all(f"\n  {verb} " in screen for verb in VERBS)
+
+
+def test_template_lists_all(command):
+    status, screen, _ = command("template")
+    assert status == 0
+    assert recipe.template_names() and all(f"{name} " in screen for name in recipe.template_names())
+
+
+@pytest.mark.parametrize("name", recipe.template_names())
+def test_template_prints_a_recipe(command, name):
+    status, screen, _ = command("template", name)
+    assert status == 0 and screen == recipe.template(name)
+    assert yaml.safe_load(screen)["edaphic"] == 1
+
+
+def test_unknown_template_names_the_known(command):
+    status, screen, said = command("template", "nowhere")
+    assert (status, screen) == (2, "")
+    assert said.startswith("edaphic: ") and "start" in said and said.count("\n") == 1
+
+
+def test_schema_is_json_and_knows_the_sections(command):
+    status, screen, _ = command("schema")
+    assert status == 0
+    assert {"grid", "profiles", "covariates", "model", "evidence"} <= set(json.loads(screen)["properties"])
+
+
+def test_check_says_the_size_and_writes_nothing(command, tiny, tmp_path):
+    path = tiny.copy(tmp_path / "input")
+    before = sorted(tmp_path.rglob("*"))
+    status, screen, said = command("check", path)
+    assert (status, said) == (0, "")
+    assert "no faults found" in screen and "2,000 cells, 2 layers" in screen
+    assert all(word in screen for word in ("profiles    120 with", "covariates  11", "disk", "memory", "time"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_version(command):
+    assert command("--version") == (0, f"edaphic {__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [("walk",), ("run",), ("run", "a.yaml", "--workers", "0"), ("run", "a.yaml", "--nonsense")])
+def test_wrong_words_leave_with_status_2(command, words):
+    status, screen, said = command(*words)
+    assert (status, screen) == (2, "") and "Traceback" not in said
+
+
+def test_fault_of_our_own_leaves_with_status_1(command, monkeypatch):
+    def broken() -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(recipe, "schema", broken)
+    status, _, said = command("schema")
+    assert status == 1 and "this is a fault of Edaphic" in said and "ZeroDivisionError" in said
+
+
+def test_python_m_edaphic():
+    done = subprocess.run([sys.executable, "-m", "edaphic", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"edaphic {__version__}\n", "")
