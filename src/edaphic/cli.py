@@ -79,6 +79,10 @@ def check(recipe_file: RecipeFile) -> None:
     """Validate recipe and inputs without running; say how large the work is."""
     told, size = run.check(recipe_file)
     print(f"{recipe_file}: {told.name}: no faults found")
+    for line in size.values:
+        print(f"values      {line}")
+    for note in size.notes:
+        print(f"note        {note}")
     print(f"profiles    {size.profiles:,} with {size.horizons:,} horizons")
     print(f"covariates  {size.covariates:,}")
     print(f"maps        {size.cells:,} cells, {size.layers} layers")
@@ -133,6 +137,9 @@ def _listening() -> Iterator[Listener]:
             progress.reset(task, description=name, total=None)
 
         def step(text: str, done: int, total: int) -> None:
+            if text.startswith("note: "):
+                console.print(f"{'':<11} {escape(text)}")
+                return
             progress.update(task, description=f"{current[0]}: {escape(text)}", completed=done, total=total)
 
         yield Listener(stage, step, lambda seconds: console.print(f"{'':<11} done in {seconds:.1f} s"))

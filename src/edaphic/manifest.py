@@ -89,6 +89,17 @@ class Manifest:
         known = _read_json(self._stamp_path(stage))
         return known if isinstance(known, dict) and {"key", "outputs"} <= set(known) else None
 
+    def finished(self, stage: str) -> bool:
+        """Whether a stage is done and nothing before it has been done anew since."""
+        known = self.stamp(stage)
+        return known is not None and known.get("status") == "done"
+
+    def mark(self, stage: str, status: str, **changes: Any) -> None:
+        """Change what is known of a stage, if anything is."""
+        known = self.stamp(stage)
+        if known is not None and known | changes | {"status": status} != known:
+            _write_json(self._stamp_path(stage), known | changes | {"status": status})
+
     def unchanged(self, stage: str, key: str) -> bool:
         """Whether a stage was finished with this key and its files are still what they were."""
         known = self.stamp(stage)
@@ -102,8 +113,10 @@ class Manifest:
     def why_again(self, stage: str, key: str) -> str:
         """Why a stage has to run, in words."""
         known = self.stamp(stage)
-        if known is None:
+        if known is None or known.get("status") == "unfinished":
             return "not done yet"
+        if known["key"] == "":
+            return "asked for anew"
         if known["key"] != key:
             return "inputs, recipe or version changed"
         return "its files were changed or removed"
@@ -145,11 +158,11 @@ class Manifest:
             shutil.rmtree(work, ignore_errors=True)
             raise
         before = self.stamp(stage) or {"outputs": {}}
-        # The old stamp goes only after the files that no new one replaces: killed in between, the next run still knows of them.
+        # While files are replaced, the stamp names old and new ones under no key: killed in between, the next run still knows of all.
+        _write_json(self._stamp_path(stage), {"key": "", "status": "unfinished", "outputs": before["outputs"] | outputs})
         for name in before["outputs"]:
             if name not in outputs:
                 (self.folder / name).unlink(missing_ok=True)
-        self._stamp_path(stage).unlink(missing_ok=True)
         for name in outputs:
             place = self.folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -168,9 +181,10 @@ class Manifest:
         return stamp
 
     def forget(self, stages: Iterable[str]) -> None:
-        """Let stages run anew; their files stay until they are replaced."""
+        """Let stages run anew, and read all inputs again; files stay until they are replaced."""
+        (self._hidden / "inputs.json").unlink(missing_ok=True)
         for stage in stages:
-            self._stamp_path(stage).unlink(missing_ok=True)
+            self.mark(stage, "unfinished", key="")
             shutil.rmtree(self._hidden / "partial" / stage, ignore_errors=True)
 
     def hash_inputs(self, paths: Iterable[Path]) -> dict[str, str]:
@@ -179,7 +193,7 @@ class Manifest:
         out, memory = {}, {}
         for path in sorted(set(paths)):
             facts = path.stat()
-            mark = [facts.st_size, facts.st_mtime_ns]
+            mark = [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
             known = remembered.get(str(path))
             digest = known[1] if known and known[0] == mark else sha256_of(path)
             memory[str(path)] = [mark, digest]

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
+import rasterio
 from odc.geo.geobox import GeoBox
 
 from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
 from edaphic.recipe import Recipe
-from edaphic.stages import STAGES, Job, Say, grid_of, source_columns, sources_of
+from edaphic.stages import PARTS, STAGES, Job, Say, grid_of, source_columns, sources_of
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
+DECIDING = ("numpy", "scikit-learn", "numba", "scipy", "rasterio", "pandas")
+"""Libraries whose version can change the bits of a result: with another, stages run anew."""
+
+TABLES = (".csv", ".gz", ".parquet", ".txt", ".tsv")
+VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".dbf", ".shx", ".prj", ".cpg")
 DEMO_FOLDERS = ("input", "run")
 
 
@@ -38,7 +45,10 @@ def silent() -> Listener:
 
 @dataclass(frozen=True)
 class Size:
-    """The work ahead: cells of the grid, rows to train on at most, megabytes on disk and in memory, minutes on this machine."""
+    """The work ahead: cells of the grid, rows of the tables, megabytes on disk and in memory, minutes on this machine.
+
+    ``values``: how the quantities of the tables were understood; ``notes``: what is allowed but looks odd.
+    """
 
     cells: int
     layers: int
@@ -48,6 +58,8 @@ class Size:
     disk_mb: float
     memory_mb: float
     minutes: float
+    values: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check(recipe_path: Path) -> tuple[Recipe, Size]:
@@ -61,6 +73,7 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     told = recipe.load(recipe_path)
     faults = recipe.check_files(told, recipe_path)
     rows = [0, 0]
+    tables: list[pd.DataFrame] = []
     for source in told.profiles.sources:
         horizons = recipe.resolve(told, recipe_path, source.horizons)
         sites = recipe.resolve(told, recipe_path, source.sites) if source.sites else None
@@ -71,6 +84,12 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         )
         faults += found
         rows = [rows[0] + counts[0], rows[1] + counts[1]]
+        if not found:
+            tables.append(
+                profiles.read_source(
+                    horizons, source_columns(source.columns.given()), sites=sites, crs=source.crs, source=source.name
+                )[0]
+            )
     if faults:
         raise EdaphicError(faults)
     try:
@@ -81,9 +100,34 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     faults += covariates.check_sources(sources, grid)
     faults += _check_names(told, [source.name for source in sources], {s.name: s.kind for s in sources})
     faults += _check_others(told, recipe_path, grid)
+    raw = pd.concat(tables, ignore_index=True)
+    outside = _share_outside(raw, grid)
+    if outside == 1:
+        faults.append(_all_outside(raw, grid))
     if faults:
         raise EdaphicError(faults)
-    return told, _size(told, (grid.shape[0], grid.shape[1]), len(sources), rows)
+    notes = profiles.doubts(raw) + covariates.class_doubts(sources)
+    if outside > 0.2:
+        notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
+    size = _size(told, (grid.shape[0], grid.shape[1]), len(sources), rows)
+    return told, replace(size, values=tuple(profiles.value_lines(raw)), notes=tuple(notes))
+
+
+def _share_outside(horizons: pd.DataFrame, grid: GeoBox) -> float:
+    """Share of profiles whose place is known and lies outside the grid; 0 where no place is known (cleaning tells that)."""
+    places = horizons.drop_duplicates("profile_id")[["lon", "lat"]].dropna()
+    row, _ = covariates.cells_of(grid, places["lon"].to_numpy(), places["lat"].to_numpy())
+    return float((row < 0).mean()) if len(places) else 0.0
+
+
+def _all_outside(horizons: pd.DataFrame, grid: GeoBox) -> str:
+    lon, lat = horizons["lon"], horizons["lat"]
+    box = grid.geographic_extent.boundingbox
+    return (
+        f"profiles: all places (longitude {lon.min():.4g} to {lon.max():.4g}, latitude {lat.min():.4g} to {lat.max():.4g}) lie outside "
+        f"the grid (longitude {box.left:.4g} to {box.right:.4g}, latitude {box.bottom:.4g} to {box.top:.4g}); expected profiles on the "
+        "grid (are crs, x and y right?)"
+    )
 
 
 def _check_names(told: Recipe, names: Sequence[str], kinds: Mapping[str, str]) -> list[str]:
@@ -175,25 +219,31 @@ def run(
     """
     hear = listener or silent()
     hear.stage("check", "recipe and inputs")
-    told, _ = check(recipe_path)
+    told, size = check(recipe_path)
+    for note in size.notes:
+        hear.step(f"note: {note}", 0, 1)
     names = list(STAGES)
     if until is not None and until not in names:
         raise RunError(f"--until {until}: no such stage; expected one of {', '.join(names)}")
     wanted = names[: names.index(until) + 1] if until else names
     with open_run(out) as manifest:
         job = Job(told, recipe_path, out, workers, __version__, _hash_of(told), hear.step)
-        inputs = manifest.hash_inputs(recipe.input_paths(told, recipe_path).values())
-        written = {name: inputs[str(path)] for name, path in recipe.input_paths(told, recipe_path).items()}
         if fresh:
             manifest.forget(names)
-        manifest.head.update(_head(job, written))
+        inputs = {name: _inputs_of(told, recipe_path, name) for name in names}
+        digests = manifest.hash_inputs(path for paths in inputs.values() for path in paths)
+        named = {name: {_named(job, path): digests[str(path)] for path in paths} for name, paths in inputs.items()}
+        manifest.head.update(_head(job, dict(sorted(item for files in named.values() for item in files.items()))))
         write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))
         for name in wanted:
-            key = _key(job, name, manifest, written)
+            key = _key(job, name, manifest, named[name])
             if manifest.unchanged(name, key):
+                manifest.mark(name, "done")
                 hear.stage(name, "unchanged, skipped")
                 continue
             hear.stage(name, manifest.why_again(name, key))
+            for later in names[names.index(name) + 1 :]:
+                manifest.mark(later, "stale")
             body = STAGES[name]
             stamp = manifest.run_stage(name, key, lambda work, partial, body=body: body(job, work, partial))  # type: ignore[misc]
             manifest.write_run_json(names)
@@ -214,8 +264,11 @@ def rebuild_report(out: Path) -> Path:
         raise RunError(f"{out}: no recipe.yaml; expected the folder of a run")
     told = recipe.load(out / "recipe.yaml")
     with open_run(out) as manifest:
-        if manifest.stamp("account") is None:
-            raise RunError(f"{out}: the run has not ended; expected one whose account is done (edaphic run goes on with it)")
+        unfinished = [name for name in BEFORE["report"] if not manifest.finished(name)]
+        if unfinished:
+            raise RunError(
+                f"{out}: not finished: {', '.join(unfinished)}; expected a run whose stages belong together (edaphic run goes on with it)"
+            )
         job = Job(told, out / "recipe.yaml", out, 1, __version__, _hash_of(told), lambda *_: None)
         key = (manifest.stamp("report") or {}).get("key", "")
         manifest.run_stage("report", key, lambda work, partial: STAGES["report"](job, work, partial))
@@ -271,29 +324,18 @@ def _seen_from(told: Recipe, recipe_path: Path, out: Path) -> Recipe:
     return told.model_copy(update={"root": seen})
 
 
-def _head(job: Job, written: Mapping[str, str]) -> dict[str, Any]:
+def _head(job: Job, inputs: Mapping[str, str]) -> dict[str, Any]:
     return {
         "edaphic": job.version,
         "name": job.recipe.name,
         "seed": job.recipe.seed,
         "recipe_sha256": job.recipe_hash,
-        "inputs": dict(written),
+        "inputs": dict(inputs),
         "versions": {name: installed_version(name) for name in LIBRARIES},
         "machine": machine(),
         "workers": job.workers,
     }
 
-
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "profiles": ("profiles",),
-    "covariates": ("grid", "covariates"),
-    "model": ("seed", "profiles", "model", "evidence"),
-    "evidence": ("seed", "profiles", "model", "evidence"),
-    "maps": ("name", "seed", "grid", "profiles", "covariates", "model", "evidence", "maps"),
-    "account": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account"),
-    "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "report"),
-}
-"""Sections of the recipe that a stage heeds."""
 
 BEFORE: Mapping[str, tuple[str, ...]] = {
     "profiles": (),
@@ -307,30 +349,56 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
 """Stages whose files a stage reads."""
 
 
-def _inputs_of(told: Recipe, written: Mapping[str, str], stage: str) -> set[str]:
-    """Names of the input files that a stage reads."""
+def _inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
+    """Input files that a stage reads, with the files that belong to them."""
     tables = {name for source in told.profiles.sources for name in (source.horizons, source.sites) if name}
+    grid = {told.grid.like} if isinstance(told.grid, recipe.GridLike) else set()
+    grid |= {told.grid.region} if isinstance(told.grid, recipe.GridRegion) else set()
     account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
     account |= {by.path for by in told.account.by if not isinstance(by, str)}
-    rasters = set(written) - tables - account
-    rasters |= {layer.path for layer in told.covariates.layers} & set(written)
-    return {
-        "profiles": tables,
-        "covariates": rasters,
-        "maps": rasters,
-        "account": account | rasters,
-    }.get(stage, set())
+    paths: dict[str, set[Path]] = {
+        "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
+        "rasters": {recipe.resolve(told, recipe_path, name) for name in grid}
+        | {Path(source.path) for source in sources_of(told, recipe_path)},
+        "account": {recipe.resolve(told, recipe_path, name) for name in account},
+    }
+    read = {"profiles": ("tables",), "covariates": ("rasters",), "maps": ("rasters",), "account": ("rasters", "account")}
+    return sorted({member for kind in read.get(stage, ()) for path in paths[kind] for member in _members(path)})
 
 
-def _key(job: Job, stage: str, manifest: Manifest, written: Mapping[str, str]) -> str:
+def _members(path: Path) -> list[Path]:
+    """A file and those that belong to it: the sources of a VRT, world files, the parts of a shapefile."""
+    found = {path}
+    if path.suffix.lower() in TABLES:
+        return [path]
+    if path.suffix.lower() in VECTORS:
+        found |= {other for other in path.parent.glob(f"{glob.escape(path.stem)}.*") if other.suffix.lower() in VECTORS}
+        return sorted(found)
+    try:
+        with rasterio.open(path) as opened:
+            found |= {Path(name) for name in cast(Sequence[str], opened.files)}
+    except rasterio.errors.RasterioIOError:
+        return [path]  # what cannot be opened has been said by the check
+    return sorted(member for member in found if member.is_file())
+
+
+def _named(job: Job, path: Path) -> str:
+    """A file as seen from the root of the recipe."""
+    try:
+        return Path(os.path.relpath(path, job.path("."))).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()
+
+
+def _key(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) -> str:
     sections = job.recipe.model_dump(mode="json")
-    named = _inputs_of(job.recipe, written, stage)
     return key_of(
         {
             "version": job.version,
             "stage": stage,
             "recipe": {part: sections[part] for part in PARTS[stage]},
-            "inputs": {name: written[name] for name in sorted(named)},
+            "inputs": dict(inputs),
+            "libraries": {name: installed_version(name) for name in DECIDING},
             "before": {name: manifest.outputs_digest(name) for name in BEFORE[stage]},
         }
     )

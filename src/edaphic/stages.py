@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from edaphic import account, covariates, profiles, report
 from edaphic.account import ClassLayer
 from edaphic.covariates import Source, Stack
 from edaphic.errors import ModelError
+from edaphic.manifest import key_of
 from edaphic.mapping.plan import Ledger
 from edaphic.mapping.predict import predict_tile
 from edaphic.mapping.write import BandWriter, MapInfo, publish, write_catalog
@@ -30,7 +31,7 @@ from edaphic.model.fit import TARGETS, SoilModel, Target, TrainingTable, interva
 from edaphic.model.forest import Settings
 from edaphic.model.tuning import candidates, tune
 from edaphic.profiles import Column
-from edaphic.recipe import Recipe, covariate_layers, resolve, whole_layer
+from edaphic.recipe import GridRegion, Recipe, covariate_layers, resolve, whole_layer
 from edaphic.units import in_map_unit
 from edaphic.validate.calibration import cross_calibrate, fit_adjustments
 from edaphic.validate.crossval import (
@@ -44,6 +45,20 @@ from edaphic.validate.designs import BlockFolds, ProfileFolds, block_side_m, pla
 
 Say = Callable[[str, int, int], None]
 """Progress: what, how many are done, of how many."""
+
+FEWEST_WHOLE = 50
+"""Fewest profiles observed over all layers that the whole depth is mapped from."""
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "profiles": ("profiles",),
+    "covariates": ("grid", "covariates"),
+    "model": ("seed", "profiles", "model", "evidence"),
+    "evidence": ("seed", "profiles", "model", "evidence"),
+    "maps": ("name", "seed", "grid", "profiles", "covariates", "model", "evidence", "maps"),
+    "account": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account"),
+    "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "report"),
+}
+"""Sections of the recipe that a stage heeds."""
 
 STAT_KEYS: Mapping[str, str] = {"mean": "mean", "q05": "low", "q50": "mid", "q95": "high", "spread": "spread"}
 STAT_TITLES: Mapping[str, str] = {
@@ -83,8 +98,18 @@ class Job:
 
     @property
     def whole(self) -> tuple[float, float] | None:
-        """All layers together, where they join up."""
-        return whole_layer(self.recipe)
+        """All layers together, where they join up and enough profiles were observed over all of them to learn and to test it."""
+        whole = whole_layer(self.recipe)
+        if whole is None:
+            return None
+        layers = pd.read_parquet(self.out / "profiles" / "layers.parquet", columns=["top_cm", "bottom_cm", self.target.column])
+        here = (layers["top_cm"] == whole[0]) & (layers["bottom_cm"] == whole[1])
+        return whole if int(layers.loc[here, self.target.column].notna().sum()) >= FEWEST_WHOLE else None
+
+    def hash_of(self, sections: Sequence[str]) -> str:
+        """Hash of some sections of the recipe: of what a file depends on, no more."""
+        told = self.recipe.model_dump(mode="json")
+        return key_of({section: told[section] for section in sections})
 
     @property
     def intervals(self) -> tuple[tuple[float, float], ...]:
@@ -165,7 +190,7 @@ def stage_profiles(job: Job, work: Path, partial: Path) -> None:
     job.say("splines and stocks", done + 2, done + 3)
     layers, more = profiles.layer_table(
         filled,
-        job.intervals,
+        (*job.layers, *([whole] if (whole := whole_layer(job.recipe)) else [])),
         lam=recipe.depth.lam,
         min_coverage=recipe.depth.min_coverage,
         max_gap_cm=recipe.depth.max_gap_cm,
@@ -176,7 +201,9 @@ def stage_profiles(job: Job, work: Path, partial: Path) -> None:
     filled.to_parquet(folder / "horizons.parquet", index=False)
     layers.to_parquet(folder / "layers.parquet", index=False)
     log.to_csv(folder / "repairs.csv", index=False, lineterminator="\n")
-    _write_json(folder / "summary.json", profiles.summary(raw, filled, layers, log, provenance))
+    summary = profiles.summary(raw, filled, layers, log, provenance)
+    factors = [source.columns.organic_matter.to_carbon for source in recipe.sources if source.columns.organic_matter]
+    _write_json(folder / "summary.json", summary | {"organic_matter_to_carbon": factors})
 
 
 def build_stack(job: Job) -> Stack:
@@ -206,7 +233,6 @@ def stage_covariates(job: Job, work: Path, partial: Path) -> None:
     root = job.path(".")
     # Seen from the root of the recipe: the same data in another place make the same file.
     described["path"] = [_seen_from(root, Path(path)) for path in described["path"]]
-    described["valid_share"] = np.isfinite(values).mean().reindex(described["name"]).to_numpy()
     described.to_csv(folder / "layers.csv", index=False, lineterminator="\n")
 
 
@@ -215,6 +241,7 @@ def stage_model(job: Job, work: Path, partial: Path) -> None:
     del partial
     recipe = job.recipe.model
     points, kinds = _points(job)
+    _need_layers(job)
     table, kept, selection = _training(job, points, kinds)
     evidence = work / "evidence"
     evidence.mkdir()
@@ -225,16 +252,18 @@ def stage_model(job: Job, work: Path, partial: Path) -> None:
     wanted = _distinct([_with_fixed(setting, recipe.forest) for setting in wanted])
     sites = _sites(job).set_index("profile_id")
     groups = _groups(job, sites)
-    rows = sites.loc[list(table.profile_id)]
+    # The whole depth repeats the layers: settings are chosen by the layers alone.
+    single = table.take(np.flatnonzero(table.interval < len(job.layers)))
+    rows = sites.loc[list(single.profile_id)]
     design = _design(job, recipe.tune.design, recipe.tune.folds, sites)
-    folds = list(design.split(rows, None, groups.loc[list(table.profile_id)].to_numpy()))
+    folds = list(design.split(rows, None, groups.loc[list(single.profile_id)].to_numpy()))
     encoder = make_encoder(points.loc[list(pd.unique(table.profile_id))], kinds, depth=True)
-    features = design_matrix(encoder, points, list(table.profile_id), np.asarray(job.intervals)[table.interval])
+    features = design_matrix(encoder, points, list(single.profile_id), np.asarray(job.intervals)[single.interval])
     scored = []
     for i, setting in enumerate(wanted):
         job.say(f"tuning: setting {i + 1} of {len(wanted)}", i, len(wanted) + 1)
         scored.append(
-            tune(features, table.values, [setting], folds, log=job.target.log, seed=job.recipe.seed, workers=job.workers)
+            tune(features, single.values, [setting], folds, log=job.target.log, seed=job.recipe.seed, workers=job.workers)
         )
     tuning = pd.concat(scored, ignore_index=True)
     tuning["candidate"] = range(len(tuning))
@@ -289,12 +318,16 @@ def stage_maps(job: Job, work: Path, partial: Path) -> None:
     model = artefact.load(job.out / "model" / job.recipe.model.name)
     adjustments = pd.read_csv(job.out / "evidence" / "conformal.csv")
     stack = build_stack(job)
+    regions = job.recipe.grid.region if isinstance(job.recipe.grid, GridRegion) else None
     masks = [(name, tuple(codes)) for name, codes in sorted(job.recipe.maps.mask.items())]
     ledger = Ledger(partial, stack.grid, job.recipe.maps.window)
     missing, total = ledger.missing(), len(ledger.tiles)
     for i, tile in enumerate(missing):
         job.say(f"predicting tile {total - len(missing) + i + 1} of {total}", total - len(missing) + i, total)
-        arrays = predict_tile(model, stack, tile, adjustments, job.levels, masks=masks, workers=job.workers)
+        inside = covariates.region_mask(stack.grid, tile, job.path(regions)) if regions else None
+        arrays = predict_tile(
+            model, stack, tile, adjustments, job.levels, masks=masks, region=inside, workers=job.workers
+        )
         ledger.store(tile, arrays)
     counts = np.sum([values for _, values in ledger.read("counts")], axis=0)
     if counts[1] == counts[2]:
@@ -311,6 +344,7 @@ def stage_maps(job: Job, work: Path, partial: Path) -> None:
             job.say("writing maps", i * len(stats) + j, len(stats) * len(model.intervals))
             info = _map_info(job, interval, stat)
             temporary = partial / f"{info.name}.tmp.tif"
+            temporary.unlink(missing_ok=True)  # a run that was killed may have left half of one
             with BandWriter(temporary, stack.grid) as writer:
                 for tile, values in ledger.read(f"{STAT_KEYS[stat]}_{i}"):
                     writer.write(tile, values)
@@ -318,7 +352,7 @@ def stage_maps(job: Job, work: Path, partial: Path) -> None:
             publish(temporary, final, info, stack.grid)
             finals.append(final)
     write_catalog(folder, finals, name="maps", title=job.recipe.name)
-    names = ("cells", "with_all_covariates", "masked", "with_class_unseen_in_training")
+    names = ("cells", "with_all_covariates", "masked", "with_class_unseen_in_training", "whole_limits_widened")
     _write_json(folder / "summary.json", dict(zip(names, (int(c) for c in counts), strict=True)))
 
 
@@ -338,6 +372,12 @@ def stage_account(job: Job, work: Path, partial: Path) -> None:
         table = account.stock_table(grid, maps, _divisions(job, grid), interval=recipe_interval(job))
         table.to_csv(folder / "stocks.csv", index=False, lineterminator="\n")
     job.say("comparing maps", 1, 3)
+    lost = sorted({interval_name(other.layer) for other in (*recipe.compare, *recipe.truth)} - {interval_name(i) for i in maps})
+    if lost:
+        raise ModelError(
+            f"account: maps to compare with over {', '.join(lost)} cm, a depth that too few profiles were observed over; expected at "
+            f"least {FEWEST_WHOLE} such profiles"
+        )
     rows = []
     for other in recipe.compare:
         theirs = _reader(job, other.name, other.path, other.unit, other.layer, grid)
@@ -379,7 +419,11 @@ def _write_json(path: Path, document: object) -> None:
 
 
 def _provenance(job: Job) -> dict[str, str | int]:
-    return {"edaphic": job.version, "recipe_sha256": job.recipe_hash, "run_seed": job.recipe.seed}
+    return {
+        "edaphic": job.version,
+        "recipe_sha256": job.hash_of(PARTS["model"]),
+        "run_seed": job.recipe.seed,
+    }
 
 
 def _sites(job: Job) -> pd.DataFrame:
@@ -402,6 +446,19 @@ def _training(job: Job, points: pd.DataFrame, kinds: Mapping[str, str]) -> tuple
     used = points.loc[list(pd.unique(table.profile_id))]
     selection = screen_correlation(used, kinds, job.recipe.model.screen.correlation)
     return table, selection.loc[selection["kept"], "feature"].tolist(), selection
+
+
+def _need_layers(job: Job) -> None:
+    """Say why there is nothing to learn from, where no profile has a layer."""
+    layers = pd.read_parquet(job.out / "profiles" / "layers.parquet")
+    if layers[job.target.column].notna().any():
+        return
+    deepest = pd.read_parquet(job.out / "profiles" / "horizons.parquet", columns=["bottom_cm"])["bottom_cm"].max()
+    names = ", ".join(interval_name(layer) for layer in job.layers)
+    raise ModelError(
+        f"layers: no profile is observed over all of {names} cm (the deepest reaches {deepest:g} cm); expected shallower layers, or a "
+        f"smaller depth.min_coverage than {job.recipe.profiles.depth.min_coverage:g}"
+    )
 
 
 def _plan(job: Job, points: pd.DataFrame, kinds: Mapping[str, str], settings: Settings) -> Plan:
@@ -545,7 +602,7 @@ def _map_info(job: Job, interval: tuple[float, float], stat: str) -> MapInfo:
         description=f"{job.recipe.name}: {what.lower()}, {interval_name(interval)} cm, {STAT_TITLES[stat]}, {job.target.unit}",
         tags={
             "EDAPHIC_VERSION": job.version,
-            "EDAPHIC_RECIPE_SHA256": job.recipe_hash,
+            "EDAPHIC_RECIPE_SHA256": job.hash_of(PARTS["maps"]),
             "EDAPHIC_SEED": str(job.recipe.seed),
             "EDAPHIC_STATISTIC": stat,
             "EDAPHIC_LAYER_CM": interval_name(interval),

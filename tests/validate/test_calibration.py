@@ -69,7 +69,9 @@ def test_few_observations_take_the_adjustment_of_all():
     table.loc[:9, "top_cm"], table.loc[:9, "bottom_cm"] = 60.0, 100.0
     fitted = fit_adjustments(table, LEVELS, log=False).set_index("top_cm")
     assert fitted.at[60.0, "pooled"] and not fitted.at[0.0, "pooled"]
-    assert fitted.at[60.0, "upper"] == adjustment((table["observed"] - table["q95_raw"]).to_numpy(), 0.05)
+    size = table.groupby("top_cm")["q50"].transform("mean")
+    share = ((table["observed"] - table["q95_raw"]) / size).to_numpy()
+    assert fitted.at[60.0, "upper"] == pytest.approx(adjustment(share, 0.05) * size[0])
 
 
 def test_limits_do_not_cross_the_median_nor_zero():

@@ -1,6 +1,7 @@
 """Rasters in, one aligned stack out: the grid, its layers, their values at places and by window."""
 
 from edaphic.covariates.area import cell_area_m2
+from edaphic.covariates.doubts import class_doubts
 from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_from_region, grid_like
 from edaphic.covariates.handles import close_rasters
@@ -19,6 +20,7 @@ __all__ = [
     "cell_area_m2",
     "cells_of",
     "check_sources",
+    "class_doubts",
     "close_rasters",
     "describe",
     "expand",

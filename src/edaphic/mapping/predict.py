@@ -25,6 +25,7 @@ def predict_tile(
     levels: tuple[float, float],
     *,
     masks: Sequence[tuple[str, Sequence[int]]] = (),
+    region: NDArray[np.bool_] | None = None,
     workers: int = 1,
 ) -> dict[str, NDArray]:
     """Maps of one tile.
@@ -41,17 +42,20 @@ def predict_tile(
         Levels of the interval's limits.
     masks : sequence of (layer name, codes)
         Cells of these classes get no value.
+    region : bool (height, width), optional
+        Cells outside get no value.
     workers : int
 
     Returns
     -------
     dict
         ``STAT_i`` float32 (height, width) for each interval i and STAT in mean, low, mid, high, spread; NaN where a covariate is
-        missing or the mask removes the cell. ``counts`` int64: cells, cells with all covariates, masked, with a class unseen
-        in training.
+        missing or the mask removes the cell. ``counts`` int64: cells (of the region), cells with all covariates, masked, with a class
+        unseen in training, and those where the limits of the whole depth were widened to hold its mean.
     """
     shape = (tile.height, tile.width)
-    cells, keep, counts = _valid_cells(model, stack, tile, masks)
+    inside = np.ones(shape, dtype=bool) if region is None else region
+    cells, keep, counts = _valid_cells(model, stack, tile, masks, inside)
     moves = _moves(model, adjustments)
     names = ("mean", "low", "mid", "high", "spread")
     out: dict[str, NDArray] = {
@@ -70,6 +74,9 @@ def predict_tile(
         mean = said.mean.astype(np.float32)
         if interval == model.whole:
             mean = combine_means(model.target, model.layers, [m.astype(np.float64) for m in means]).astype(np.float32)
+            # The mean is that of the layers, the limits are those of the whole: where they disagree, the limits give way.
+            out["counts"][4] += int(np.sum((mean < low) | (mean > high)))
+            low, high = np.minimum(low, mean), np.maximum(high, mean)
         means.append(mean)
         for name, values in zip(names, (mean, low, mid, high, said.spread), strict=True):
             out[f"{name}_{i}"][keep] = values
@@ -77,20 +84,24 @@ def predict_tile(
 
 
 def _valid_cells(
-    model: SoilModel, stack: Stack, tile: Window, masks: Sequence[tuple[str, Sequence[int]]]
+    model: SoilModel,
+    stack: Stack,
+    tile: Window,
+    masks: Sequence[tuple[str, Sequence[int]]],
+    inside: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
     names = list(model.encoder.covariates)
     read = stack.select([*names, *(name for name, _ in masks if name not in names)])
     values = read.read(tile)
     position: Mapping[str, int] = {name: i for i, name in enumerate(read.names)}
-    complete = np.isfinite(values[[position[name] for name in names]]).all(axis=0)
+    complete = np.isfinite(values[[position[name] for name in names]]).all(axis=0) & inside
     removed = np.zeros_like(complete)
     for name, codes in masks:
         removed |= np.isin(values[position[name]], codes)
     keep = complete & ~removed
     cells = np.stack([values[position[name]][keep] for name in names], axis=1).astype(np.float64)
     unseen = int(model.encoder.unseen(cells).sum())
-    counts = np.array([keep.size, complete.sum(), (complete & removed).sum(), unseen], dtype=np.int64)
+    counts = np.array([inside.sum(), complete.sum(), (complete & removed).sum(), unseen, 0], dtype=np.int64)
     return cells, keep, counts
 
 

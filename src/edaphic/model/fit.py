@@ -1,8 +1,9 @@
 """One model of soil carbon: encoder and forests together, fitted and asked by layer.
 
 The three-dimensional form is one forest with the upper and lower depth of the layer among its predictors; the other form has a
-forest for each layer. Where the layers join up, the whole depth is one more interval that the model learns and answers for,
-because quantiles of layers do not add up; its mean, in contrast, is always the sum of the layers' means.
+forest for each layer. Where the layers join up, the whole depth has a forest of its own, because quantiles of layers do not add
+up; its mean, in contrast, is always the sum of the layers' means. It has no rows in the forest of the layers: leaves that held
+both would pull the layers towards it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
 class SoilModel:
     """A fitted model.
 
-    ``forests`` holds one forest for the three-dimensional form, else one for each of ``intervals``; ``whole`` is the depth that
+    ``forests`` holds one forest for all layers (three-dimensional form) or one for each, then that of ``whole``, the depth that
     the layers make together, or None where they do not join up or are only one.
     """
 
@@ -175,7 +176,8 @@ def fit(
     depth = form == "3d"
     encoder = make_encoder(points.loc[list(pd.unique(table.profile_id))], kinds, depth=depth)
     features = design_matrix(encoder, points, list(table.profile_id), np.asarray(intervals)[table.interval])
-    parts = [np.arange(len(table.values))] if depth else [np.flatnonzero(table.interval == i) for i in range(len(intervals))]
+    groups = [range(len(layers)), *([(len(layers),)] if whole else [])] if depth else [(i,) for i in range(len(intervals))]
+    parts = [np.flatnonzero(np.isin(table.interval, list(group))) for group in groups]
     forests = []
     for i, rows in enumerate(parts):
         try:
@@ -183,7 +185,7 @@ def fit(
                 train(features[rows], table.values[rows], settings, log=target.log, seed=seed + i, workers=workers)
             )
         except ModelError as fault:
-            where = "all layers" if depth else f"layer {interval_name(intervals[i])}"
+            where = ", ".join(interval_name(intervals[j]) for j in groups[i]) + " cm"
             raise ModelError(f"{where}: {fault}") from fault
     return SoilModel(
         name, target, form, tuple(layers), whole, encoder, tuple(forests), settings, seed, {"raised": table.raised}
@@ -209,11 +211,10 @@ def answer(
     levels : tuple of float
         Quantile levels.
     """
-    forest = model.forests[0]
+    whole = interval == len(model.layers)
     if model.form == "3d":
         features[:, -2:] = model.intervals[interval]
-    else:
-        forest = model.forests[interval]
+    forest = model.forests[-1 if whole else 0 if model.form == "3d" else interval]
     raw = predict(forest, features, levels, workers)
     factor = model.target.factor(model.intervals[interval])
     shift = np.log(factor) if model.target.log else 0.0

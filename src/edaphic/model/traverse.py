@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from edaphic.model.forest import Forest
 
+BLOCK = 256
+"""Rows that go down one tree before the next."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -101,35 +104,43 @@ def _traverse(  # type: ignore[no-untyped-def]  # compiled: numba infers the typ
     rows = (n + chunks - 1) // chunks
     for chunk in numba.prange(chunks):
         weight = np.zeros(values.shape[0])
-        reached = np.empty(trees, dtype=np.int64)
-        for i in range(chunk * rows, min(n, (chunk + 1) * rows)):
-            total = 0.0
-            total_fit = 0.0
+        reached = np.empty((BLOCK, trees), dtype=np.int64)
+        end = min(n, (chunk + 1) * rows)
+        for start in range(chunk * rows, end, BLOCK):
+            size = min(BLOCK, end - start)
+            # A tree stays in the cache while a block of rows goes down it; sums still run over the trees, row by row.
             for t in range(trees):
-                node = roots[t]
-                while feature[node] >= 0:
-                    if features[i, feature[node]] <= threshold[node]:
-                        node = left[node]
-                    else:
-                        node = right[node]
-                leaf = left[node]
-                reached[t] = leaf
-                total += leaf_mean[leaf]
-                total_fit += leaf_mean_fit[leaf]
-            mean[i] = total / trees
-            mean_fit[i] = total_fit / trees
-            square = 0.0
-            for t in range(trees):
-                square += (leaf_mean[reached[t]] - mean[i]) ** 2
-            spread[i] = np.sqrt(square / trees)
-            if levels.shape[0] > 0:
+                for i in range(size):
+                    node = roots[t]
+                    while feature[node] >= 0:
+                        if features[start + i, feature[node]] <= threshold[node]:
+                            node = left[node]
+                        else:
+                            node = right[node]
+                    reached[i, t] = left[node]
+            for i in range(size):
+                row = start + i
+                total = 0.0
+                total_fit = 0.0
                 for t in range(trees):
-                    for m in range(leaf_start[reached[t]], leaf_start[reached[t] + 1]):
-                        weight[member_rank[m]] += member_share[m]
-                _quantiles(weight, values, levels, trees, quantiles[i])
+                    total += leaf_mean[reached[i, t]]
+                    total_fit += leaf_mean_fit[reached[i, t]]
+                mean[row] = total / trees
+                mean_fit[row] = total_fit / trees
+                square = 0.0
                 for t in range(trees):
-                    for m in range(leaf_start[reached[t]], leaf_start[reached[t] + 1]):
-                        weight[member_rank[m]] = 0.0
+                    square += (leaf_mean[reached[i, t]] - mean[row]) ** 2
+                spread[row] = np.sqrt(square / trees)
+                if levels.shape[0] > 0:
+                    for t in range(trees):
+                        leaf = reached[i, t]
+                        for m in range(leaf_start[leaf], leaf_start[leaf + 1]):
+                            weight[member_rank[m]] += member_share[m]
+                    _quantiles(weight, values, levels, trees, quantiles[row])
+                    for t in range(trees):
+                        leaf = reached[i, t]
+                        for m in range(leaf_start[leaf], leaf_start[leaf + 1]):
+                            weight[member_rank[m]] = 0.0
 
 
 @numba.njit(cache=True, nogil=True)

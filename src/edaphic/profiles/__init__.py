@@ -11,6 +11,7 @@ Read, clean, fill, integrate; each verb returns its table and says what it did t
 from edaphic.profiles.bulk_density import PEDOTRANSFER, Rule, fill
 from edaphic.profiles.clean import RULES, clean, concat_repairs
 from edaphic.profiles.columns import CANONICAL, ROLES, Column
+from edaphic.profiles.doubts import doubts, value_lines
 from edaphic.profiles.read import check_source, read_source, stack_sources
 from edaphic.profiles.stock import STATUS, layer_table, soc_density_kg_m3, soc_stock_kg_m2, summary
 from edaphic.profiles.tables import read_table
@@ -26,6 +27,7 @@ __all__ = [
     "check_source",
     "clean",
     "concat_repairs",
+    "doubts",
     "fill",
     "layer_table",
     "read_source",
@@ -34,4 +36,5 @@ __all__ = [
     "soc_stock_kg_m2",
     "stack_sources",
     "summary",
+    "value_lines",
 ]

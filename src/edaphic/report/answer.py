@@ -84,7 +84,7 @@ def _total(run: RunFolder) -> Card | None:
         sentences += [
             f"{percent(interval_of(run))} bounds if the errors of the cells were independent: {bounds(*inner)} Tg; "
             f"if they were fully correlated: {bounds(*outer)} Tg.",
-            "The true uncertainty lies between these two: errors of neighbours are alike, those of distant places not.",
+            "Unless something that all profiles share is wrong, the true uncertainty lies between these two.",
         ]
     return Card("Total carbon", mass_text(whole["total_Tg"], digits_apart(*inner)), tuple(sentences))
 

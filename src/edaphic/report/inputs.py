@@ -259,6 +259,10 @@ def density_facts(run: RunFolder) -> list[tuple[str, str]]:
         facts.append(("Bulk density", _density_sentence(density)))
     if isinstance(fragments, Mapping):
         facts.append(("Coarse fragments", _fragments_sentence(fragments)))
+    factors = run.summary.get("organic_matter_to_carbon")
+    if isinstance(factors, list) and factors:
+        shares = ", ".join(fixed(float(factor), 3) for factor in dict.fromkeys(factors))
+        facts.append(("Organic matter", f"taken to hold {shares} of carbon (an assumption of the recipe)."))
     return facts
 
 

@@ -201,7 +201,8 @@ def _bounds_words(run: RunFolder) -> str:
         f"Both bounds are {level} bounds of the total, made from the intervals of the cells. If the errors of the "
         "cells were independent, they would nearly cancel in the sum, and the total would be known closely. If they "
         "were fully correlated, all cells would be too high or too low together, and nothing would cancel. Real errors "
-        "are alike among neighbours and unlike far apart: the true uncertainty of the total lies between the two."
+        "are alike among neighbours and unlike far apart: unless something that all profiles "
+        "share is wrong, the uncertainty of the total lies between the two."
     )
 
 

@@ -49,6 +49,7 @@ _CONTENT_G_KG = (1.0, 300.0)
 _TOLERANCE_COVERAGE = 0.03
 _LEAST_DECILE_COVERAGE = 0.8
 _MOST_ESTIMATED = 0.5
+_MOST_LOST = 0.3
 _MOST_BIAS = 0.1
 _FEW_PROFILES = 50
 _MOST_FACTOR = 2.0
@@ -297,6 +298,11 @@ def _inputs(run: RunFolder) -> list[Check]:
         if is_known(value):
             good = value <= _MOST_ESTIMATED
             found.append(Check(name, f"{percent(value)} of horizons", "at most 50 %", OK if good else LOOK))
+    kept, read = counted(run, "horizons_kept"), counted(run, "horizons_read")
+    if is_known(kept) and is_known(read) and read:
+        lost = 1 - kept / read
+        verdict = OK if lost <= _MOST_LOST else LOOK if lost <= 0.5 else WRONG
+        found.append(Check("horizons dropped by the cleaning", percent(lost), f"at most {percent(_MOST_LOST)}", verdict))
     profiles = counted(run, "profiles_kept")
     if is_known(profiles):
         found.append(

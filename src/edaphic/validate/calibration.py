@@ -2,7 +2,8 @@
 
 Intervals of a quantile forest are adjusted by conformalised quantile regression (Romano, Patterson and Candes 2019, Advances in Neural
 Information Processing Systems 32), each tail on its own: the lower limit moves by the quantile of how far observations fell below it, the
-upper limit likewise. A fold is adjusted with the observations of the other folds only, so its coverage is an honest test.
+upper limit likewise. A fold is adjusted with the observations of the other folds only. The models of those folds have seen it, though,
+so this is cross-conformal: coverage is measured, not guaranteed.
 Adjustments are made on the scale on which the trees were grown: on a logarithm they multiply.
 """
 
@@ -58,18 +59,20 @@ def fit_adjustments(table: pd.DataFrame, levels: tuple[float, float], *, log: bo
     -------
     DataFrame
         ``top_cm``, ``bottom_cm``, ``lower``, ``upper`` (to subtract and to add), ``n``, ``pooled``: an interval with fewer than
-        50 observations takes the adjustment of all together.
+        50 observations takes the adjustment of all together, in proportion to its mean (logarithms are proportions already).
     """
     lower, upper = _beyond(table, log=log)
+    size = _size(table, log=log)
     rows = []
     depth = table[["top_cm", "bottom_cm"]].to_numpy(dtype=float)
     for top, bottom in np.unique(depth, axis=0):
         place = np.flatnonzero((depth == (top, bottom)).all(axis=1))
         pooled = len(place) < FEWEST_FOR_OWN_GROUP
         use = np.arange(len(table)) if pooled else place
-        rows.append(
-            (top, bottom, adjustment(lower[use], levels[0]), adjustment(upper[use], 1 - levels[1]), len(place), pooled)
-        )
+        own = size[place[0]]
+        below = adjustment(lower[use] / size[use], levels[0]) * own
+        above = adjustment(upper[use] / size[use], 1 - levels[1]) * own
+        rows.append((top, bottom, below, above, len(place), pooled))
     return pd.DataFrame(rows, columns=["top_cm", "bottom_cm", "lower", "upper", "n", "pooled"])
 
 
@@ -116,8 +119,9 @@ def cross_calibrate(table: pd.DataFrame, levels: tuple[float, float], *, log: bo
         if by_layer["lower"].isna().any():
             # A depth that only this fold holds: all depths together, as for depths with few observations.
             lower, upper = _beyond(out[~here], log=log)
-            together = {"lower": adjustment(lower, levels[0]), "upper": adjustment(upper, 1 - levels[1])}
-            by_layer = by_layer.fillna(together)
+            size, own = _size(out[~here], log=log), _size(out, log=log)[here]
+            by_layer["lower"] = by_layer["lower"].fillna(pd.Series(adjustment(lower / size, levels[0]) * own))
+            by_layer["upper"] = by_layer["upper"].fillna(pd.Series(adjustment(upper / size, 1 - levels[1]) * own))
         part = out[here]
         low[here], high[here] = adjust(
             part["q05_raw"].to_numpy(),
@@ -161,6 +165,14 @@ def deciles(predicted: NDArray[np.float64]) -> NDArray[np.int64]:
 def coverage_table(table: pd.DataFrame, groups: Sequence[tuple[str, NDArray[np.bool_]]], nominal: float) -> pd.DataFrame:
     """One :func:`coverage_row` for each named group that has rows."""
     return pd.DataFrame([coverage_row(table[rows], name, nominal) for name, rows in groups if rows.any()])
+
+
+def _size(table: pd.DataFrame, *, log: bool) -> NDArray[np.float64]:
+    """Mean predicted median of the depth of each row, by which residuals of different depths compare; 1 for logarithms."""
+    if log:
+        return np.ones(len(table))
+    mean = table.groupby(["top_cm", "bottom_cm"])["q50"].transform("mean").to_numpy(dtype=float)
+    return np.where(mean > 0, mean, 1.0)
 
 
 def _beyond(table: pd.DataFrame, *, log: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -46,10 +46,12 @@ def places(lon: ArrayLike, lat: ArrayLike, within_m: float) -> NDArray[np.int64]
     """
     lam, phi = np.radians(np.asarray(lon, dtype=float)), np.radians(np.asarray(lat, dtype=float))
     xyz = EARTH_RADIUS_M * np.column_stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
-    pairs = cKDTree(xyz).query_pairs(within_m, output_type="ndarray")
-    n = len(xyz)
+    # Many profiles may share rounded coordinates: as one point they make no pairs.
+    points, which = np.unique(xyz, axis=0, return_inverse=True)
+    pairs = cKDTree(points).query_pairs(within_m, output_type="ndarray")
+    n = len(points)
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    label = connected_components(graph, directed=False)[1]
+    label = connected_components(graph, directed=False)[1][which.ravel()]
     return np.asarray(pd.factorize(label)[0], dtype=np.int64)
 
 

@@ -1,0 +1,44 @@
+"""Rasters that are declared continuous but look like codes of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edaphic.covariates.facts import Source
+from edaphic.covariates.handles import open_raster
+
+FEWEST_VALUES = 12
+LOOKED_AT = 256
+
+
+def looks_like_classes(source: Source) -> str:
+    """Why a raster looks like classes; empty where it does not.
+
+    A colour table, a legend file ``NAME_legend.csv`` beside it, or whole numbers of which a thinned reading (256 x 256 cells at
+    most) shows no more than twelve.
+    """
+    path = Path(source.path)
+    if path.with_name(f"{path.stem}_legend.csv").is_file():
+        return f"{path.stem}_legend.csv stands beside it"
+    with open_raster(path) as raster:
+        if np.dtype(raster.dtypes[source.band - 1]).kind not in "iu":
+            return ""
+        try:
+            raster.colormap(source.band)
+        except ValueError:
+            pass
+        else:
+            return "it has a colour table"
+        shape = (min(LOOKED_AT, raster.height), min(LOOKED_AT, raster.width))
+        values = raster.read(source.band, out_shape=shape, masked=True).compressed()
+    distinct = np.unique(values)
+    return f"it holds {len(distinct)} whole numbers only" if 2 < len(distinct) <= FEWEST_VALUES else ""
+
+
+def class_doubts(sources: Sequence[Source]) -> list[str]:
+    """One note for each continuous source that looks like classes."""
+    reasons = [(source.name, looks_like_classes(source)) for source in sources if source.kind == "continuous"]
+    return [f"{name} is taken for continuous, but {why}: kind: class?" for name, why in reasons if why]

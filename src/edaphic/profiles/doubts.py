@@ -1,0 +1,64 @@
+"""What looks odd in raw horizons although it is allowed: most often a unit that is not the one stated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+SHOWN = (
+    ("bottom_cm", "lower depth", "cm"),
+    ("soc_g_kg", "organic carbon", "g/kg"),
+    ("bulk_density_g_cm3", "bulk density", "g/cm3"),
+    ("coarse_fragments_vol_pct", "coarse fragments", "vol%"),
+)
+
+
+def value_lines(horizons: pd.DataFrame) -> list[str]:
+    """Spread of the quantities as they were understood, one line each, so that a wrong unit shows.
+
+    >>> value_lines(pd.DataFrame({"soc_g_kg": [10.0, 20.0, 30.0]}))
+    ['organic carbon: 5 % 11, median 20, 95 % 29 g/kg (3 values)']
+    """
+    lines = []
+    for column, words, unit in SHOWN:
+        values = horizons[column].dropna() if column in horizons else pd.Series(dtype=float)
+        if len(values):
+            low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+            lines.append(f"{words}: 5 % {low:.3g}, median {middle:.3g}, 95 % {high:.3g} {unit} ({len(values):,} values)")
+    return lines
+
+
+def doubts(horizons: pd.DataFrame) -> list[str]:
+    """Notes on values that hardly any soil has.
+
+    Parameters
+    ----------
+    horizons : DataFrame
+        Raw horizon table of one source, in Edaphic's units.
+
+    Returns
+    -------
+    list of str
+        One line each: what was found, and what it may mean. Empty where nothing looks odd.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"top_cm": [0.0], "bottom_cm": [1500.0], "soc_g_kg": [12.0]})
+    >>> doubts(table)
+    ['half of the horizons are thicker than 200 cm: is the unit of the depths right?']
+    """
+    soc = horizons["soc_g_kg"].dropna()
+    thick = (horizons["bottom_cm"] - horizons["top_cm"]).dropna()
+    density = horizons["bulk_density_g_cm3"].dropna() if "bulk_density_g_cm3" in horizons else pd.Series(dtype=float)
+    deepest = horizons["bottom_cm"].max()
+    odd = float(((density < 0.1) | (density > 2.65)).mean()) if len(density) else 0.0
+    impossible = float((soc > 600).mean()) if len(soc) else 0.0
+    found = [
+        (len(soc) > 0 and soc.median() > 120, "half of the horizons hold more than 120 g/kg organic carbon: peat, or another unit?"),
+        (impossible > 0.01, f"{impossible:.0%} of the horizons hold more than 600 g/kg organic carbon: another unit, or another column?"),
+        (len(soc) > 0 and soc.median() < 1.5, "half of the horizons hold less than 1.5 g/kg organic carbon: desert, or another unit?"),
+        (len(thick) > 0 and thick.median() > 200, "half of the horizons are thicker than 200 cm: is the unit of the depths right?"),
+        (bool(deepest < 4), f"no horizon reaches below {deepest:g} cm: is the unit of the depths right?"),
+        (odd > 0.05, f"{odd:.0%} of the bulk densities lie outside 0.1 to 2.65 g/cm3: is their unit right?"),
+    ]
+    return [words for doubt, words in found if doubt]
