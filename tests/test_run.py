@@ -14,7 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 import yaml
+from rasterio.shutil import copy
+from rasterio.vrt import WarpedVRT
 
 from edaphic import recipe, run
 from edaphic.errors import EdaphicError, RunError
@@ -429,3 +432,75 @@ def test_demo_refuses_a_folder_with_other_things(tmp_path):
     with pytest.raises(RunError, match="not of the demo"):
         run.demo(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def triangle(told: dict[str, Any]) -> None:
+    told["grid"] = {"region": "triangle.gpkg", "resolution": 250}
+    told["account"] = {"by": ["land_cover"]}
+    told["maps"].pop("mask", None)
+
+
+def test_a_region_maps_its_polygon_not_its_box(tiny, tmp_path):
+    path = tiny.copy(tmp_path / "input", triangle)
+    with rasterio.open(path.parent / "covariates" / "clay.tif") as source:
+        box = source.bounds
+    corners = [(box.left, box.bottom), (box.right, box.bottom), (box.left, box.top)]
+    shape = geopandas.GeoDataFrame({"name": ["t"]}, geometry=[shapely.Polygon(corners)], crs="EPSG:32633")
+    shape.to_file(path.parent / "triangle.gpkg")
+    followed(path, tmp_path / "run", until="account")
+    counts = json.loads((tmp_path / "run" / "maps" / "summary.json").read_text())
+    assert counts["cells"] * 0.0625 == pytest.approx(shape.area[0] / 1e6, rel=0.02)
+    total = pd.read_csv(tmp_path / "run" / "tables" / "stocks.csv").query("by == 'all'")
+    assert total["area_km2"].max() <= shape.area[0] / 1e6 * 1.02
+
+
+def test_paths_written_in_another_way_are_the_same_files(tiny, tmp_path):
+    def dotted(told: dict[str, Any]) -> None:
+        told["profiles"]["sources"][0]["horizons"] = "./horizons.csv"
+
+    path = tiny.copy(tmp_path / "input", dotted)
+    assert followed(path, tmp_path / "run", until="profiles") == ["profiles"]
+    assert "horizons.csv" in json.loads((tmp_path / "run" / "run.json").read_text())["inputs"]
+
+
+def test_the_sources_of_a_vrt_are_inputs(tiny, tmp_path):
+    path = tiny.copy(tmp_path / "input", lambda told: told["covariates"]["layers"].append({"path": "noise2.vrt"}))
+    tif = path.parent / "noise2.tif"
+    shutil.copy(path.parent / "covariates" / "noise.tif", tif)
+    with rasterio.open(tif) as source, WarpedVRT(source) as warped:
+        copy(warped, path.parent / "noise2.vrt", driver="VRT")
+        values, profile = source.read(), source.profile
+    followed(path, tmp_path / "run", until="covariates")
+    with rasterio.open(tif, "w", **profile) as out:
+        out.write(values + 1)
+    assert followed(path, tmp_path / "run", until="covariates") == ["covariates"]
+
+
+def test_stages_that_belong_to_an_older_recipe_are_named_stale(again):
+    path, out = again
+    rewrite(path, lambda told: told["model"]["forest"].update(trees=11))
+    run.run(path, out, until="model")
+    stages = json.loads((out / "run.json").read_text())["stages"]
+    assert {name for name, known in stages.items() if known["status"] == "stale"} == {"evidence", "maps", "account", "report"}
+    with pytest.raises(EdaphicError, match="not finished: evidence, maps, account"):
+        run.rebuild_report(out)
+    run.run(path, out)
+    assert all(known["status"] == "done" for known in json.loads((out / "run.json").read_text())["stages"].values())
+
+
+def test_fresh_with_another_recipe_leaves_no_file_of_the_old(again):
+    path, out = again
+    rewrite(path, lambda told: told["maps"].update(stats=["mean", "q05", "q95"]))
+    run.run(path, out, fresh=True)
+    assert not list((out / "maps").glob("*spread*"))
+
+
+def test_a_whole_that_few_profiles_were_observed_over_is_left_out(tiny, tmp_path):
+    def deep(told: dict[str, Any]) -> None:
+        told["profiles"]["layers"] = ["0-30", "30-60", "60-130"]
+        told["account"] = {}
+
+    path = tiny.copy(tmp_path / "input", deep)
+    followed(path, tmp_path / "run", until="account")
+    names = {file.name for file in (tmp_path / "run" / "maps").glob("*mean*.tif")}
+    assert names == {f"soc_stock_mean_{layer}cm.tif" for layer in ("0-30", "30-60", "60-130")}
