@@ -145,7 +145,7 @@ def screen_correlation(points: pd.DataFrame, kinds: Mapping[str, str], limit: fl
     >>> points = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [2.0, 4, 6, 8.1], "c": [1.0, -1, 1, -1], "d": [5.0, 5, 5, 5]})
     >>> table = screen_correlation(points, dict.fromkeys("abcd", "continuous"), 0.95)
     >>> table.loc[table["kept"], "feature"].tolist()
-    ['b', 'c']
+    ['a', 'c']
     """
     names = list(points.columns)
     values = points.to_numpy(dtype=np.float64)
