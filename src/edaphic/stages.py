@@ -27,7 +27,7 @@ from edaphic.mapping.predict import predict_tile
 from edaphic.mapping.write import BandWriter, MapInfo, publish, write_catalog
 from edaphic.model import artefact
 from edaphic.model.features import design_matrix, make_encoder, screen_correlation
-from edaphic.model.fit import TARGETS, SoilModel, Target, TrainingTable, interval_name, training_table
+from edaphic.model.fit import TARGETS, Target, TrainingTable, interval_name, training_table
 from edaphic.model.forest import Settings
 from edaphic.model.tuning import candidates, tune
 from edaphic.profiles import Column
@@ -249,7 +249,7 @@ def stage_model(job: Job, work: Path, partial: Path) -> None:
     points = points[kept]
 
     wanted = candidates(recipe.tune.candidates, recipe.tune.trees, job.recipe.seed)
-    wanted = _distinct([_with_fixed(setting, recipe.forest) for setting in wanted])
+    wanted = list(dict.fromkeys(_with_fixed(setting, recipe.forest) for setting in wanted))
     sites = _sites(job).set_index("profile_id")
     groups = _groups(job, sites)
     # The whole depth repeats the layers: settings are chosen by the layers alone.
@@ -369,7 +369,7 @@ def stage_account(job: Job, work: Path, partial: Path) -> None:
     }
     job.say("adding up stocks", 0, 3)
     if job.target.quantity == "soc_stock":
-        table = account.stock_table(grid, maps, _divisions(job, grid), interval=recipe_interval(job))
+        table = account.stock_table(grid, maps, _divisions(job, grid), interval=job.recipe.evidence.interval)
         table.to_csv(folder / "stocks.csv", index=False, lineterminator="\n")
     job.say("comparing maps", 1, 3)
     lost = sorted({interval_name(other.layer) for other in (*recipe.compare, *recipe.truth)} - {interval_name(i) for i in maps})
@@ -403,11 +403,6 @@ def stage_report(job: Job, work: Path, partial: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-def recipe_interval(job: Job) -> float:
-    """Share of values that a prediction interval should hold."""
-    return float(job.recipe.evidence.interval)
 
 
 def _seen_from(root: Path, path: Path) -> str:
@@ -497,10 +492,6 @@ def _with_fixed(setting: Settings, fixed: object) -> Settings:
         setting.max_features if share is None else share,
         setting.min_samples_leaf if leaf is None else leaf,
     )
-
-
-def _distinct(settings: list[Settings]) -> list[Settings]:
-    return list(dict.fromkeys(settings))
 
 
 def _one_fold(
@@ -663,8 +654,3 @@ STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = {
     "account": stage_account,
     "report": stage_report,
 }
-
-
-def model_of(job: Job) -> SoilModel:
-    """The fitted model of a run."""
-    return artefact.load(job.out / "model" / job.recipe.model.name)
