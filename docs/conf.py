@@ -3,7 +3,7 @@
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from edaphic.profiles import RULES
+from edaphic.profiles.cleaning.rules import RULE_GROUPS
 
 project = "Edaphic"
 author = "The Edaphic developers"
@@ -19,10 +19,12 @@ autodoc_typehints = "description"
 
 
 def _write_rules(app):  # type: ignore[no-untyped-def]
-    """The table of cleaning rules, from the code that applies them."""
-    rows = "".join(f"   * - {fault}\n     - {action}\n" for fault, action in RULES.items())
-    table = ".. list-table::\n   :header-rows: 1\n\n   * - fault\n     - action\n" + rows
-    (Path(app.srcdir) / "_rules.rst").write_text(table, encoding="utf-8")
+    """The table of cleaning rules, from the code that applies them: one row for each, under where it is applied."""
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 25 35 40", "", "   * - where", "     - fault", "     - action"]
+    for where, rules in RULE_GROUPS.items():
+        for number, (fault, action) in enumerate(rules.items()):
+            lines += [f"   * - {where if number == 0 else ''}".rstrip(), f"     - {fault}", f"     - {action}"]
+    (Path(app.srcdir) / "_rules.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def setup(app):  # type: ignore[no-untyped-def]

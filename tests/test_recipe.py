@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edaphic import recipe as recipes
 from edaphic.errors import RecipeError
-from edaphic.profiles.bulk_density import PEDOTRANSFER
-from edaphic.profiles.columns import ROLES, UNITLESS
+from edaphic.profiles.density.bulk_density import PEDOTRANSFER
+from edaphic.profiles.reading.columns import ROLES, UNITLESS
 from edaphic.recipe import Recipe, dump, load, parse, schema, template, template_names
 from edaphic.units import ORGANIC_MATTER_TO_CARBON, units_of
 

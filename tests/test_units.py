@@ -1,10 +1,22 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphic.errors import UnitError
-from edaphic.units import in_map_unit, mass_to_volume_pct, to_internal, units_of
+from edaphic.units import (
+    BASES,
+    carbon_of_carbonate,
+    fine_earth_from,
+    in_map_unit,
+    length_m_of_text,
+    mass_to_volume_pct,
+    stock_of_density,
+    to_internal,
+    units_of,
+    years_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +54,76 @@ def test_fragments_by_volume_lie_below_those_by_mass_where_rock_is_denser(mass, 
 
 
 def test_every_unit_of_every_quantity_is_positive_and_nan_stays():
-    for quantity in ("depth", "soc", "bulk_density", "coarse_fragments", "texture", "soc_density", "soc_stock"):
+    for quantity in ("depth", "soc", "bulk_density", "coarse_fragments", "texture", "soc_density", "soc_stock", "length"):
         for unit in units_of(quantity):
             out = to_internal([1.0, np.nan], quantity, unit)
             assert out[0] > 0 and np.isnan(out[1])
+
+
+# --- bulk density and its basis --------------------------------------------------------------------------------------
+
+
+@given(st.floats(0.05, 2.0), st.floats(0, 95), st.floats(2.0, 3.0))
+def test_every_basis_leads_back_to_the_same_fine_earth(density, fragments, rock):
+    share = fragments / 100
+    stated = {
+        "fine_earth": density,
+        "whole_soil": density * (1 - share) + share * rock,
+        "fine_earth_whole_volume": density * (1 - share),
+    }
+    mass = 100 * share * rock / stated["whole_soil"]
+    for basis in BASES:
+        assert fine_earth_from(basis, [stated[basis]], [fragments], rock)[0] == pytest.approx(density, rel=1e-6)
+        assert mass_to_volume_pct([mass], [stated[basis]], rock, basis)[0] == pytest.approx(fragments, rel=1e-6, abs=1e-9)
+
+
+def test_fine_earth_that_cannot_be_is_missing():
+    bases = ["whole_soil", "whole_soil", "fine_earth_whole_volume", "", "fine_earth"]
+    found = fine_earth_from(bases, [0.5, 1.3, 1.0, 1.3, -1.0], [20.0, np.nan, 100.0, 0.0, 0.0])
+    assert np.isnan(found).all()
+    with pytest.raises(UnitError, match="found basis 'dry'; expected one of fine_earth, whole_soil"):
+        fine_earth_from("dry", [1.3], [0.0])
+
+
+def test_fragments_need_not_be_known_for_fine_earth():
+    assert fine_earth_from(["fine_earth"], [1.3], [np.nan])[0] == 1.3
+
+
+def test_carbonate_and_density_by_mental_arithmetic():
+    assert carbon_of_carbonate([100.087])[0] == pytest.approx(12.011)
+    assert stock_of_density([50.0], [30.0])[0] == pytest.approx(15.0)
+    for inch in ("in", "inch", "inches"):
+        assert to_internal([10.0], "depth", inch)[0] == pytest.approx(25.4)
+    assert to_internal([2.0], "length", "km")[0] == 2000.0
+
+
+# --- years ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "year", "is_range"),
+    [
+        ("1998-07-14", 1998, False), ("14.7.1998", 1998, False), ("7/14/1998", 1998, False), ("14 July 1998", 1998, False),
+        ("Jul-1998", 1998, False), ("1998-07-14T10:00:00Z", 1998, False), ("19980714", 1998, False), ("1998.5", 1998.5, False),
+        ("1998-07", 1998, False), ("1998-2001", 1999.5, True), ("1998/2000", 1999, True), ("1998-99", 1998.5, True),
+        ("2001-01-01/2001-12-31", 2001, False), ("14.7.98", None, False), ("?", None, False),
+    ],
+)  # fmt: skip
+def test_years_of_dates(text, year, is_range):
+    years, ranges = years_of(pd.Series([text, None], dtype="str"))
+    assert years[0] == year if year is not None else np.isnan(years[0])
+    assert np.isnan(years[1])
+    assert ranges.tolist() == [is_range, False]
+
+
+def test_years_of_other_types():
+    assert years_of(pd.Series(pd.to_datetime(["1998-07-14", None])))[0][0] == 1998
+    assert years_of(pd.Series([1998, 19980714]))[0].tolist() == [1998, 1998]
+    assert years_of(pd.Series(["35990", "x"]), "excel_serial")[0][0] == 1998
+    assert years_of(pd.Series([36161.0]), "excel_serial")[0][0] == 1999
+    assert len(years_of(pd.Series([], dtype="str"))[0]) == 0
+
+
+def test_lengths_in_words():
+    words = ["100 m - 1 km", "circa 100 m", "1 km - 10 km", "10 m", "unknown", None]
+    assert length_m_of_text(pd.Series(words)).fillna(-1).tolist() == [1000, 100, 10000, 10, -1, -1]

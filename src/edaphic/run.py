@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
 from edaphic.recipe import Recipe
-from edaphic.stages import PARTS, STAGES, Job, Say, grid_of, source_columns, sources_of
+from edaphic.stages import PARTS, STAGES, Job, Say, grid_of, sources_of
+from edaphic.stages.soil import read_checked
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
 DECIDING = ("numpy", "scikit-learn", "numba", "scipy", "rasterio", "pandas")
@@ -47,7 +49,8 @@ def silent() -> Listener:
 class Size:
     """The work ahead: cells of the grid, rows of the tables, megabytes on disk and in memory, minutes on this machine.
 
-    ``values``: how the quantities of the tables were understood; ``notes``: what is allowed but looks odd.
+    ``values``: how the quantities of the tables were understood; ``notes``: what is allowed but looks odd;
+    ``contents``: address and hash of the content of every database table.
     """
 
     cells: int
@@ -60,6 +63,7 @@ class Size:
     minutes: float
     values: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    contents: tuple[tuple[str, str], ...] = ()
 
 
 def check(recipe_path: Path) -> tuple[Recipe, Size]:
@@ -72,24 +76,13 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     """
     told = recipe.load(recipe_path)
     faults = recipe.check_files(told, recipe_path)
-    rows = [0, 0]
-    tables: list[pd.DataFrame] = []
+    readings: list[profiles.SourceRead] = []
     for source in told.profiles.sources:
-        horizons = recipe.resolve(told, recipe_path, source.horizons)
-        sites = recipe.resolve(told, recipe_path, source.sites) if source.sites else None
-        if not horizons.is_file() or (sites and not sites.is_file()):
-            continue  # said already
-        found, counts = profiles.check_source(
-            horizons, source_columns(source.columns.given()), sites=sites, crs=source.crs, source=source.name
-        )
-        faults += found
-        rows = [rows[0] + counts[0], rows[1] + counts[1]]
-        if not found:
-            tables.append(
-                profiles.read_source(
-                    horizons, source_columns(source.columns.given()), sites=sites, crs=source.crs, source=source.name
-                )[0]
-            )
+        files = [recipe.table_file(name) for name in (source.horizons, source.sites) if name]
+        if all(file is None or recipe.resolve(told, recipe_path, file).is_file() for file in files):  # what is missing has been said
+            readings.append(read_checked(source, lambda value: recipe.address(told, recipe_path, value)))
+    faults += [fault for reading in readings for fault in reading.faults]
+    rows = [sum(reading.counts[0] for reading in readings), sum(reading.counts[1] for reading in readings)]
     if faults:
         raise EdaphicError(faults)
     try:
@@ -100,7 +93,7 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     faults += covariates.check_sources(sources, grid)
     faults += _check_names(told, [source.name for source in sources], {s.name: s.kind for s in sources})
     faults += _check_others(told, recipe_path, grid)
-    raw = pd.concat(tables, ignore_index=True)
+    raw = pd.concat([reading.table for reading in readings], ignore_index=True)
     outside = _share_outside(raw, grid)
     if outside == 1:
         faults.append(_all_outside(raw, grid))
@@ -110,7 +103,18 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     if outside > 0.2:
         notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
     size = _size(told, (grid.shape[0], grid.shape[1]), len(sources), rows)
-    return told, replace(size, values=tuple(profiles.value_lines(raw)), notes=tuple(notes))
+    lines = [line for reading in readings for line in reading.understood]
+    contents = [
+        (source.horizons, _content_hash(reading.table))
+        for source, reading in zip(told.profiles.sources, readings, strict=True)
+        if recipe.table_file(source.horizons) is None
+    ]
+    return told, replace(size, values=(*lines, *profiles.value_lines(raw)), notes=tuple(notes), contents=tuple(contents))
+
+
+def _content_hash(table: pd.DataFrame) -> str:
+    """SHA-256 of what was read: a database has no file to hash."""
+    return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
 
 
 def _share_outside(horizons: pd.DataFrame, grid: GeoBox) -> float:
@@ -233,6 +237,7 @@ def run(
         inputs = {name: _inputs_of(told, recipe_path, name) for name in names}
         digests = manifest.hash_inputs(path for paths in inputs.values() for path in paths)
         named = {name: {_named(job, path): digests[str(path)] for path in paths} for name, paths in inputs.items()}
+        named["profiles"] |= dict(size.contents)
         manifest.head.update(_head(job, dict(sorted(item for files in named.values() for item in files.items()))))
         write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))
         for name in wanted:
@@ -351,7 +356,9 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
 
 def _inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
     """Input files that a stage reads, with the files that belong to them."""
-    tables = {name for source in told.profiles.sources for name in (source.horizons, source.sites) if name}
+    named = [name for source in told.profiles.sources for name in (source.horizons, source.sites) if name]
+    tables = {file for name in named if (file := recipe.table_file(name)) is not None}
+    by_depth = [grid for grid in (told.profiles.bulk_density_grid, told.profiles.coarse_fragments_grid) if grid is not None]
     grid = {told.grid.like} if isinstance(told.grid, recipe.GridLike) else set()
     grid |= {told.grid.region} if isinstance(told.grid, recipe.GridRegion) else set()
     account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
@@ -361,8 +368,9 @@ def _inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
         "rasters": {recipe.resolve(told, recipe_path, name) for name in grid}
         | {Path(source.path) for source in sources_of(told, recipe_path)},
         "account": {recipe.resolve(told, recipe_path, name) for name in account},
+        "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
     }
-    read = {"profiles": ("tables",), "covariates": ("rasters",), "maps": ("rasters",), "account": ("rasters", "account")}
+    read = {"profiles": ("tables", "by_depth"), "covariates": ("rasters",), "maps": ("rasters",), "account": ("rasters", "account")}
     return sorted({member for kind in read.get(stage, ()) for path in paths[kind] for member in _members(path)})
 
 

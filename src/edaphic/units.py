@@ -3,8 +3,8 @@
 Names inside Edaphic end in their unit (``top_cm``, ``soc_g_kg``, ``soc_stock_kg_m2``). A number enters with its unit stated
 beside it and is converted here, once. A unit that is not listed is refused, never guessed.
 
-Internal units: depth cm, organic carbon g/kg of fine earth, bulk density g/cm3, coarse fragments volume percent, density of
-carbon kg/m3, stock kg/m2, total Tg.
+Internal units: depth cm, organic carbon g/kg of fine earth, bulk density g/cm3 of fine earth, coarse fragments volume percent,
+density of carbon kg/m3, stock kg/m2, total Tg, length m.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from edaphic.errors import UnitError
 
+Floats = NDArray[np.float64]
+
 ORGANIC_MATTER_TO_CARBON = 0.58
 """Share of carbon in organic matter (van Bemmelen's factor 1/1.724)."""
+
+CARBONATE_TO_CARBON = 12.011 / 100.087
+"""Share of carbon in calcium carbonate (molar masses of C and CaCO3)."""
 
 ROCK_DENSITY_G_CM3 = 2.65
 """Density of rock fragments, for fragments given by mass (quartz)."""
@@ -26,9 +32,21 @@ CM_PER_M = 100.0
 M2_PER_KM2 = 1e6
 KG_PER_TG = 1e9
 
+BASES = MappingProxyType(
+    {
+        "fine_earth": "mass of fine earth over its own volume",
+        "whole_soil": "mass of all soil, stones too, over the whole volume",
+        "fine_earth_whole_volume": "mass of fine earth over the whole volume, stones too",
+    }
+)
+"""What a bulk density can be the density of."""
+
+EXCEL_SERIAL = "excel_serial"
+"""Unit of a year that is given as days of a spreadsheet, counted from 30 December 1899."""
+
 _FACTORS = MappingProxyType(
     {
-        "depth": MappingProxyType({"cm": 1.0, "m": 100.0, "mm": 0.1, "dm": 10.0, "in": 2.54}),
+        "depth": MappingProxyType({"cm": 1.0, "m": 100.0, "mm": 0.1, "dm": 10.0, "in": 2.54, "inch": 2.54, "inches": 2.54}),
         "soc": MappingProxyType({"g/kg": 1.0, "%": 10.0, "dg/kg": 0.1, "mg/g": 1.0, "mg/kg": 0.001}),
         "bulk_density": MappingProxyType(
             {"g/cm3": 1.0, "t/m3": 1.0, "Mg/m3": 1.0, "kg/dm3": 1.0, "kg/m3": 0.001, "cg/cm3": 0.01}
@@ -37,8 +55,13 @@ _FACTORS = MappingProxyType(
         "texture": MappingProxyType({"%": 1.0, "g/kg": 0.1, "fraction": 100.0}),
         "soc_density": MappingProxyType({"kg/m3": 1.0, "g/cm3": 1000.0, "hg/m3": 0.1, "g/dm3": 1.0}),
         "soc_stock": MappingProxyType({"kg/m2": 1.0, "t/ha": 0.1, "Mg/ha": 0.1, "g/m2": 0.001, "g/cm2": 10.0}),
+        # "as_written": the cells name their unit themselves, as in "100 m - 1 km"; see length_m_of_text.
+        "length": MappingProxyType({"m": 1.0, "km": 1000.0, "as_written": 1.0}),
     }
 )
+
+_YEAR = r"(?<!\d)((?:18|19|20)\d\d)(?!\d)"
+_SHORT_RANGE = r"^\s*((?:18|19|20)\d\d)\s*[-/–]\s*(\d\d)\s*$"
 
 
 def units_of(quantity: str) -> tuple[str, ...]:
@@ -57,7 +80,7 @@ def to_internal(values: ArrayLike, quantity: str, unit: str | None, where: str =
     ----------
     values : array_like
         Numbers in ``unit``; NaN stays NaN.
-    quantity : {"depth", "soc", "bulk_density", "coarse_fragments", "texture", "soc_density", "soc_stock"}
+    quantity : {"depth", "soc", "bulk_density", "coarse_fragments", "texture", "soc_density", "soc_stock", "length"}
         What the numbers measure.
     unit : str or None
         Unit they are given in; None is an error.
@@ -66,8 +89,8 @@ def to_internal(values: ArrayLike, quantity: str, unit: str | None, where: str =
 
     Returns
     -------
-    ndarray of float64, same shape, in cm, g/kg, g/cm3, %, kg/m3 or kg/m2. Coarse fragments by mass stay by mass: they need
-    :func:`mass_to_volume_pct`.
+    ndarray of float64, same shape, in cm, g/kg, g/cm3, %, kg/m3, kg/m2 or m. Coarse fragments by mass stay by mass: they need
+    :func:`mass_to_volume_pct`. A bulk density keeps its basis: see :func:`fine_earth_from`.
 
     Raises
     ------
@@ -89,20 +112,129 @@ def to_internal(values: ArrayLike, quantity: str, unit: str | None, where: str =
 
 
 def mass_to_volume_pct(
-    mass_pct: ArrayLike, bulk_density_g_cm3: ArrayLike, rock_density_g_cm3: float = ROCK_DENSITY_G_CM3
+    mass_pct: ArrayLike,
+    bulk_density_g_cm3: ArrayLike,
+    rock_density_g_cm3: float = ROCK_DENSITY_G_CM3,
+    basis: ArrayLike = "fine_earth",
 ) -> NDArray[np.float64]:
     """Coarse fragments by volume from coarse fragments by mass.
 
-    With a mass share m of fragments in the whole soil, and fine earth of bulk density B (mass of fine earth over its own
-    volume), the fragments fill ``(m / rock) / (m / rock + (1 - m) / B)`` of the volume.
+    With a mass share m of fragments in the whole soil, and a bulk density B, the fragments fill of the volume
 
+    - ``fine_earth``: ``(m / rock) / (m / rock + (1 - m) / B)``,
+    - ``whole_soil``: ``B m / rock``,
+    - ``fine_earth_whole_volume``: ``B m / ((1 - m) rock)``, because the whole soil weighs ``B / (1 - m)``.
+
+    Parameters
+    ----------
+    mass_pct, bulk_density_g_cm3 : array_like, percent of the mass of the whole soil and g/cm3
+    rock_density_g_cm3 : float
+    basis : str or array_like of str
+        Of the bulk density, a key of :data:`BASES` each; "" gives NaN.
+
+    Returns
+    -------
+    ndarray of float64
+        Percent of the whole volume. It can pass 100 where the numbers contradict each other.
+
+    Raises
+    ------
+    UnitError
+        A basis is not known.
+
+    Examples
+    --------
     >>> mass_to_volume_pct([50.0], [1.325]).round(3)
     array([33.333])
+    >>> mass_to_volume_pct([50.0, 50.0], [1.06, 0.53], basis=["whole_soil", "fine_earth_whole_volume"])
+    array([20., 20.])
     """
     share = np.asarray(mass_pct, dtype=np.float64) / 100.0
+    density = np.asarray(bulk_density_g_cm3, dtype=np.float64)
+    named = _known_bases(basis)
     rock = share / rock_density_g_cm3
-    earth = (1.0 - share) / np.asarray(bulk_density_g_cm3, dtype=np.float64)
-    return 100.0 * rock / (rock + earth)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = rock / (rock + (1.0 - share) / density)
+        whole = density * rock
+        mixed = density * rock / (1.0 - share)
+    return 100.0 * _by_basis(named, own, whole, mixed)
+
+
+def fine_earth_from(
+    basis: ArrayLike,
+    bulk_density_g_cm3: ArrayLike,
+    fragments_vol_pct: ArrayLike,
+    rock_density_g_cm3: float = ROCK_DENSITY_G_CM3,
+) -> NDArray[np.float64]:
+    """Bulk density of fine earth (its mass over its own volume) from a bulk density of another basis.
+
+    With a volume share f of fragments: ``whole_soil`` ``(B - f rock) / (1 - f)``; ``fine_earth_whole_volume`` ``B / (1 - f)``;
+    ``fine_earth`` is B itself and needs no fragments.
+
+    Parameters
+    ----------
+    basis : str or array_like of str
+        A key of :data:`BASES` each; "" gives NaN.
+    bulk_density_g_cm3, fragments_vol_pct : array_like, g/cm3 and percent of the whole volume
+    rock_density_g_cm3 : float
+
+    Returns
+    -------
+    ndarray of float64
+        g/cm3; NaN where the result is not positive (the stones would outweigh the soil) or a number is missing.
+
+    Raises
+    ------
+    UnitError
+        A basis is not known.
+
+    Examples
+    --------
+    >>> fine_earth_from(["fine_earth", "whole_soil", "fine_earth_whole_volume"], 1.57, [20.0, 20.0, 20.0]).round(4)
+    array([1.57  , 1.3   , 1.9625])
+    >>> fine_earth_from("whole_soil", [0.5], [20.0])
+    array([nan])
+    """
+    density = np.asarray(bulk_density_g_cm3, dtype=np.float64)
+    share = np.asarray(fragments_vol_pct, dtype=np.float64) / 100.0
+    named = _known_bases(basis)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        free = np.where(share < 1.0, 1.0 - share, np.nan)
+        found = _by_basis(named, density, (density - share * rock_density_g_cm3) / free, density / free)
+        return np.where(found > 0.0, found, np.nan)
+
+
+def _known_bases(basis: ArrayLike) -> NDArray[np.str_]:
+    """Bases as an array of text, all of them known or empty."""
+    named = np.asarray(basis).astype("str")
+    strange = sorted(set(np.unique(named).tolist()) - {*BASES, "", "nan", "None"})
+    if strange:
+        raise UnitError(f"bulk density: found basis {strange[0]!r}; expected one of {', '.join(BASES)}")
+    return named
+
+
+def _by_basis(named: NDArray[np.str_], own: Floats, whole: Floats, mixed: Floats) -> Floats:
+    """The number that belongs to each basis; NaN where there is none."""
+    picked = np.where(named == "whole_soil", whole, np.where(named == "fine_earth_whole_volume", mixed, np.nan))
+    return np.asarray(np.where(named == "fine_earth", own, picked), dtype=np.float64)
+
+
+def carbon_of_carbonate(carbonate_g_kg: ArrayLike) -> NDArray[np.float64]:
+    """Inorganic carbon (g/kg) of a content of calcium carbonate equivalent (g/kg).
+
+    >>> carbon_of_carbonate([100.0]).round(4)
+    array([12.0006])
+    """
+    return np.asarray(carbonate_g_kg, dtype=np.float64) * CARBONATE_TO_CARBON
+
+
+def stock_of_density(density_kg_m3: ArrayLike, thickness_cm: ArrayLike) -> NDArray[np.float64]:
+    """Stock (kg/m2) of a density of carbon (kg/m3, stones included in the volume) over a thickness.
+
+    >>> stock_of_density([20.0], [10.0])
+    array([2.])
+    """
+    return np.asarray(density_kg_m3, dtype=np.float64) * np.asarray(thickness_cm, dtype=np.float64) / CM_PER_M
 
 
 def in_map_unit(values: ArrayLike, unit: str, layer: tuple[float, float], map_unit: str) -> NDArray[np.float64]:
@@ -130,5 +262,77 @@ def in_map_unit(values: ArrayLike, unit: str, layer: tuple[float, float], map_un
     if map_unit == "g/kg":
         return to_internal(values, "soc", unit)
     if unit in _FACTORS["soc_density"]:
-        return to_internal(values, "soc_density", unit) * (layer[1] - layer[0]) / CM_PER_M
+        return stock_of_density(to_internal(values, "soc_density", unit), layer[1] - layer[0])
     return to_internal(values, "soc_stock", unit)
+
+
+def length_m_of_text(texts: pd.Series) -> pd.Series:
+    """Length in m of words with their unit; of a span the larger end.
+
+    >>> length_m_of_text(pd.Series(["100 m - 1 km", "circa 100 m", "unknown"])).tolist()
+    [1000.0, 100.0, nan]
+    """
+    found = texts.astype("str").str.extract(r".*?(\d+(?:\.\d+)?)\s*(km|m)\b[^\d]*$")
+    factor = found[1].map(dict(_FACTORS["length"])).astype("float64")
+    return pd.to_numeric(found[0], errors="coerce").astype("float64") * factor
+
+
+def years_of(values: pd.Series, unit: str | None = None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Year of dates of any usual form.
+
+    Timestamps; numbers (1998, 1998.5, and 8 digits as 19980714); text that holds a year of four digits (1998-07-14, 14.7.1998,
+    7/14/1998, 14 July 1998, 1998-07-14T10:00). Of text with two years (1998-2001, 1998/99) the middle of the first and the last.
+    Years of two digits (14.7.98) are not guessed. Days of a spreadsheet are read only where the unit says so, because 36000
+    could be anything.
+
+    Parameters
+    ----------
+    values : Series
+        Cells of any type.
+    unit : {None, "excel_serial"}
+
+    Returns
+    -------
+    years : ndarray of float64
+        NaN where there is none.
+    is_range : ndarray of bool
+        Where the middle of two years was taken.
+
+    Examples
+    --------
+    >>> years, is_range = years_of(pd.Series(["1998-07-14", "14.7.1998", "19980714", "1998-2001", "unknown"]))
+    >>> years.tolist(), is_range.tolist()
+    ([1998.0, 1998.0, 1998.0, 1999.5, nan], [False, False, False, True, False])
+    >>> years_of(pd.Series([35990]), "excel_serial")[0].tolist()
+    [1998.0]
+    """
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values.dt.year.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(values), dtype=bool)
+    if pd.api.types.is_numeric_dtype(values):
+        return _years_of_numbers(values, unit), np.zeros(len(values), dtype=bool)
+    # Dates repeat: each spelling is read once.
+    codes, spelt = pd.factorize(values.astype("str"))
+    texts = pd.Series(spelt, dtype="str")
+    years = pd.Series(_years_of_numbers(pd.to_numeric(texts, errors="coerce"), unit))
+    short = texts.str.extract(_SHORT_RANGE).astype("float64")
+    first = pd.to_numeric(texts.str.extract(_YEAR, expand=False), errors="coerce").astype("float64")
+    last = pd.to_numeric(texts.str.extract(r"^.*" + _YEAR, expand=False), errors="coerce").astype("float64")
+    end = first // 100 * 100 + short[1]
+    # 1998-07 is a month, 1998-99 two years.
+    last = last.mask((short[1] > 12) & (end > first), end)
+    middle = years.isna() & first.notna() & (first != last)
+    years = years.fillna((first + last) / 2.0)
+    missing = codes < 0
+    found = np.where(missing, np.nan, years.to_numpy(dtype=np.float64)[codes] if len(years) else np.nan)
+    return found, np.asarray(~missing & (middle.to_numpy(dtype=bool)[codes] if len(years) else False))
+
+
+def _years_of_numbers(values: pd.Series, unit: str | None) -> Floats:
+    """Years of numbers: as they are, of 8 digits, or of days of a spreadsheet."""
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    if unit == EXCEL_SERIAL:
+        days = pd.Series(np.where(np.abs(numbers) < 1e5, numbers, np.nan))
+        dates = pd.Timestamp("1899-12-30") + pd.to_timedelta(days, unit="D")
+        return np.asarray(dates.dt.year.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+    compact = (numbers >= 1800_01_01) & (numbers <= 2100_12_31)
+    return np.asarray(np.where(compact, numbers // 10000, numbers), dtype=np.float64)

@@ -1,40 +1,72 @@
 """Profiles: raw tables in, clean horizons, then one row per profile and layer.
 
-Read, clean, fill, integrate; each verb returns its table and says what it did to it::
+Read, tidy, fill, integrate; each verb returns its table and says what it did to it::
 
-    raw, log = read_source("horizons.csv", {"profile_id": Column("id"), ...})
-    horizons, repairs = clean(raw)
-    filled, provenance = fill(horizons)
+    source = read_source("horizons.csv", {"profile_id": Column("id"), ...})
+    tidied = tidy([source])
+    filled, provenance, repairs = fill(tidied.horizons)
     layers, more = layer_table(filled, [(0, 30), (30, 60), (60, 100)])
 """
 
-from edaphic.profiles.bulk_density import PEDOTRANSFER, Rule, fill
-from edaphic.profiles.clean import RULES, clean, concat_repairs
-from edaphic.profiles.columns import CANONICAL, ROLES, Column
+from edaphic.profiles.budget import Errors
+from edaphic.profiles.cleaning.clean import clean
+from edaphic.profiles.cleaning.dedupe import independence, merge_duplicates, shared_profiles
+from edaphic.profiles.cleaning.rules import RULES, concat_repairs
+from edaphic.profiles.density.bulk_density import fill
+from edaphic.profiles.density.grid_layers import horizon_means_from_layers
+from edaphic.profiles.density.pedotransfer import PEDOTRANSFER, Rule
 from edaphic.profiles.doubts import doubts, value_lines
-from edaphic.profiles.read import check_source, read_source, stack_sources
-from edaphic.profiles.stock import STATUS, layer_table, soc_density_kg_m3, soc_stock_kg_m2, summary
-from edaphic.profiles.tables import read_table
+from edaphic.profiles.layers import STATUS, DepthFunction, layer_table
+from edaphic.profiles.mass.esm import equivalent_stocks
+from edaphic.profiles.mass.esm_compare import compare
+from edaphic.profiles.mass.esm_reference import Reference, parse_reference
+from edaphic.profiles.prepare import Tidy, Tidying, tidy
+from edaphic.profiles.property import harmonise, read_property
+from edaphic.profiles.reading.columns import CANONICAL, ROLES, UNITLESS, Column
+from edaphic.profiles.reading.read import SourceRead, check_source, read_checked, read_source, stack_sources
+from edaphic.profiles.reading.tables import read_table
+from edaphic.profiles.stock import soc_density_kg_m3, soc_stock_kg_m2
+from edaphic.profiles.summary import summary
+from edaphic.units import BASES
 
 __all__ = [
+    "BASES",
     "CANONICAL",
     "PEDOTRANSFER",
     "ROLES",
     "RULES",
     "STATUS",
+    "UNITLESS",
     "Column",
+    "DepthFunction",
+    "Errors",
+    "Reference",
     "Rule",
+    "SourceRead",
+    "Tidy",
+    "Tidying",
     "check_source",
     "clean",
+    "compare",
     "concat_repairs",
     "doubts",
+    "equivalent_stocks",
     "fill",
+    "harmonise",
+    "horizon_means_from_layers",
+    "independence",
     "layer_table",
+    "merge_duplicates",
+    "parse_reference",
+    "read_checked",
+    "read_property",
     "read_source",
     "read_table",
+    "shared_profiles",
     "soc_density_kg_m3",
     "soc_stock_kg_m2",
     "stack_sources",
     "summary",
+    "tidy",
     "value_lines",
 ]

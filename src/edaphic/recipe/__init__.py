@@ -1,23 +1,22 @@
 """The recipe: one YAML file that says everything, read into frozen models, with all its faults reported at once."""
 
 from edaphic.recipe.faults import Fault
-from edaphic.recipe.inputs import (
+from edaphic.recipe.inputs import CovariateLayer, Covariates, GridBounds, GridLike, GridRegion
+from edaphic.recipe.load import dump, load, load_profiles, parse, profiles_from, report
+from edaphic.recipe.paths import address, check_files, covariate_layers, input_paths, resolve, table_file
+from edaphic.recipe.recipe import ProfileRecipe, Recipe, whole_layer
+from edaphic.recipe.soil import (
+    BulkDensitySource,
     Columns,
-    CovariateLayer,
-    Covariates,
     Depth,
-    GridBounds,
-    GridLike,
-    GridRegion,
+    DepthGrid,
+    FragmentsSource,
     Pedotransfer,
     Profiles,
     ProfileSource,
 )
-from edaphic.recipe.load import dump, load, parse, report
-from edaphic.recipe.paths import check_files, covariate_layers, input_paths, resolve
-from edaphic.recipe.recipe import Recipe, whole_layer
 from edaphic.recipe.templates import schema, template, template_names
-from edaphic.recipe.values import Column, layer_text
+from edaphic.recipe.values import Column, layer_text, read_layer
 from edaphic.recipe.work import (
     Account,
     ByPolygons,
@@ -35,6 +34,7 @@ from edaphic.recipe.work import (
 
 __all__ = [
     "Account",
+    "BulkDensitySource",
     "ByPolygons",
     "ByRaster",
     "Column",
@@ -43,15 +43,18 @@ __all__ = [
     "CovariateLayer",
     "Covariates",
     "Depth",
+    "DepthGrid",
     "Evidence",
     "Fault",
     "Forest",
+    "FragmentsSource",
     "GridBounds",
     "GridLike",
     "GridRegion",
     "Maps",
     "Model",
     "Pedotransfer",
+    "ProfileRecipe",
     "ProfileSource",
     "Profiles",
     "Recipe",
@@ -59,16 +62,21 @@ __all__ = [
     "Screen",
     "Truth",
     "Tune",
+    "address",
     "check_files",
     "covariate_layers",
     "dump",
     "input_paths",
     "layer_text",
     "load",
+    "load_profiles",
     "parse",
+    "profiles_from",
+    "read_layer",
     "report",
     "resolve",
     "schema",
+    "table_file",
     "template",
     "template_names",
     "whole_layer",

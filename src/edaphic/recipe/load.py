@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from edaphic.errors import RecipeError
+from edaphic.recipe.base import Section
 from edaphic.recipe.faults import Fault, Loc, dotted, explained
-from edaphic.recipe.recipe import Recipe
+from edaphic.recipe.recipe import ProfileRecipe, Recipe
 from edaphic.recipe.text import Document, read_text, write_text
+
+S = TypeVar("S", bound=Section)
 
 
 def load(path: Path) -> Recipe:
@@ -34,20 +38,55 @@ def parse(text: str, name: str = "recipe.yaml") -> Recipe:
     Traceback (most recent call last):
     edaphic.errors.RecipeError: recipe.yaml:3: sede: found an unknown key; expected ... (did you mean 'seed'?)
     """
-    document = read_text(text)
+    return _validated(read_text(text), name, Recipe)
+
+
+def load_profiles(path: Path) -> ProfileRecipe:
+    """Read what a recipe says of profiles; the sections of maps and models may be there or not, and are not looked at.
+
+    Raises
+    ------
+    RecipeError
+        As :func:`load`.
+    """
+    document = read_text(_file_text(path))
+    if isinstance(document.values, dict):
+        others = set(Recipe.model_fields) - set(ProfileRecipe.model_fields)
+        kept: dict[Any, Any] = {key: value for key, value in document.values.items() if key not in others}
+        document = Document(kept, document.lines, document.faults)
+    return _validated(document, path.name, ProfileRecipe)
+
+
+def profiles_from(values: dict[str, Any], name: str) -> ProfileRecipe:
+    """A recipe of profiles from plain values; ``name`` stands before each fault.
+
+    Raises
+    ------
+    RecipeError
+        One line for each fault.
+    """
+    try:
+        return ProfileRecipe.model_validate(values)
+    except ValidationError as error:
+        faults = explained(error, ProfileRecipe)
+        raise RecipeError([f"{name}: {dotted(f.loc)}: found {f.found}; expected {f.expected}" for f in faults]) from None
+
+
+def _validated(document: Document, name: str, model: type[S]) -> S:
+    """The values of a document as a section, or all faults of both."""
     faults = list(document.faults)
     if document.values is None and not faults:
         faults.append(Fault((), "nothing", "a recipe ('edaphic template start' prints one)"))
     if document.values is None:
         raise RecipeError(_lines(faults, document, name))
     try:
-        recipe = Recipe.model_validate(document.values)
+        section = model.model_validate(document.values)
     except ValidationError as error:
         unread = [fault.loc for fault in faults]
-        faults += [fault for fault in explained(error, Recipe) if not _within(fault.loc, unread)]
+        faults += [fault for fault in explained(error, model) if not _within(fault.loc, unread)]
     if faults:
         raise RecipeError(_lines(faults, document, name))
-    return recipe
+    return section
 
 
 def dump(recipe: Recipe) -> str:

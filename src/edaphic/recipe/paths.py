@@ -11,10 +11,10 @@ from edaphic.errors import RecipeError
 from edaphic.recipe.faults import Fault, Loc
 from edaphic.recipe.inputs import CovariateLayer, GridLike, GridRegion, is_pattern
 from edaphic.recipe.load import report
-from edaphic.recipe.recipe import Recipe
+from edaphic.recipe.recipe import Head, Recipe
 
 
-def resolve(recipe: Recipe, recipe_path: Path, value: str) -> Path:
+def resolve(recipe: Head, recipe_path: Path, value: str) -> Path:
     """Path of a file that the recipe names.
 
     Parameters
@@ -25,6 +25,33 @@ def resolve(recipe: Recipe, recipe_path: Path, value: str) -> Path:
         Path as written in the recipe; an absolute one stays as it is.
     """
     return recipe_path.parent / Path(recipe.root).expanduser() / Path(value).expanduser()
+
+
+def address(recipe: Head, recipe_path: Path, value: str) -> Path | str:
+    """Where a table of profiles is: the path of its file, with the layer of a GeoPackage behind it, or the address of a database table.
+
+    >>> head = Head(edaphic=1, name="a")
+    >>> address(head, Path("recipe.yaml"), "postgresql://host/soil?table=horizons")
+    'postgresql://host/soil?table=horizons'
+    >>> address(head, Path("data/recipe.yaml"), "soil.gpkg:horizons")
+    'data/soil.gpkg:horizons'
+    """
+    file = table_file(value)
+    if file is None:
+        return value
+    return resolve(recipe, recipe_path, file) if file == value else str(resolve(recipe, recipe_path, file)) + value[len(file) :]
+
+
+def table_file(value: str) -> str | None:
+    """File of a table of profiles, without the layer of a GeoPackage; None for a database table.
+
+    >>> table_file("soil.gpkg:horizons"), table_file("a.csv"), table_file("sqlite:///a.db?table=b")
+    ('soil.gpkg', 'a.csv', None)
+    """
+    if "://" in value:
+        return None
+    file, found, layer = value.rpartition(".gpkg:")
+    return f"{file}.gpkg" if found and layer else value
 
 
 def covariate_layers(recipe: Recipe, recipe_path: Path) -> list[CovariateLayer]:
@@ -82,9 +109,16 @@ def _named_files(recipe: Recipe) -> Iterator[tuple[Loc, str]]:
     if isinstance(recipe.grid, GridRegion):
         yield ("grid", "region"), recipe.grid.region
     for place, source in enumerate(recipe.profiles.sources):
-        yield ("profiles", "sources", place, "horizons"), source.horizons
-        if source.sites is not None:
-            yield ("profiles", "sources", place, "sites"), source.sites
+        for key, name in (("horizons", source.horizons), ("sites", source.sites)):
+            file = None if name is None else table_file(name)
+            if file is not None:
+                yield ("profiles", "sources", place, key), file
+    for key, grid in (
+        ("bulk_density_grid", recipe.profiles.bulk_density_grid),
+        ("coarse_fragments_grid", recipe.profiles.coarse_fragments_grid),
+    ):
+        for layer, name in grid.layers.items() if grid is not None else ():
+            yield ("profiles", key, "layers", layer), name
     for place, division in enumerate(recipe.account.by):
         if not isinstance(division, str):
             yield ("account", "by", place, "path"), division.path

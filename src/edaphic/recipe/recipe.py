@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError
 
 from edaphic.recipe.base import Section, Text
 from edaphic.recipe.faults import Fault, meant
-from edaphic.recipe.inputs import Covariates, Grid, Profiles
+from edaphic.recipe.inputs import Covariates, Grid
+from edaphic.recipe.soil import Profiles
 from edaphic.recipe.values import layer_text
 from edaphic.recipe.work import QUANTITIES, Account, Evidence, Maps, Model, Report
 from edaphic.units import units_of
@@ -20,13 +21,24 @@ from edaphic.units import units_of
 S = TypeVar("S", bound=Section)
 
 
-class Recipe(Section):
-    """Everything that a run is told. Lists are tuples, sections are frozen, paths are as written."""
+class Head(Section):
+    """What a recipe begins with."""
 
     edaphic: Literal[1] = Field(description="Version of the recipe format: 1.")
     name: Text = Field(description="What the maps are called.")
     seed: int = Field(default=0, ge=0, lt=2**32, description="Start of all random numbers; one seed, one result.")
     root: Text = Field(default=".", description="Folder that paths start from, seen from the recipe's folder.")
+
+
+class ProfileRecipe(Head):
+    """What is enough to make stocks of profiles."""
+
+    profiles: Profiles = Field(description="The soil profiles, and how they become values of layers.")
+
+
+class Recipe(Head):
+    """Everything that a run is told. Lists are tuples, sections are frozen, paths are as written."""
+
     grid: Grid = Field(
         description="Cells of the maps: {like: raster}, {crs, resolution, bounds} or {region, resolution}."
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -110,6 +110,17 @@ class Column(Section):
     to_carbon: float | None = Field(
         default=None, gt=0, le=1, description="Share of carbon in organic matter (no unit), for organic matter only."
     )
+    basis: Literal["fine_earth", "whole_soil", "fine_earth_whole_volume"] | None = Field(
+        default=None,
+        description="Bulk density only: mass and volume of fine earth, of the whole soil, or fine earth in the whole volume.",
+    )
+
+    site_column: str | None = Field(
+        default=None, min_length=1, description="Labels of profiles only: their column in the table of sites, where it has another name."
+    )
+    censored_at: float | None = Field(
+        default=None, description="Depth to rock only: numbers from here on say that no rock was reached, in the unit of the column."
+    )
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
@@ -131,6 +142,8 @@ class Of:
 
     quantity: str | None
     organic_matter: bool = False
+    basis: bool = False
+    units: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         inner = core_schema.no_info_before_validator_function(self.spell_out, handler(source))
@@ -149,6 +162,9 @@ class Of:
         if self.organic_matter:
             share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": ORGANIC_MATTER_TO_CARBON}
             unit["to_carbon"] = {**share, "description": fields["to_carbon"].description}
+        if self.basis:
+            words_of_basis = fields["basis"].description
+            unit["basis"] = {"enum": ["fine_earth", "whole_soil", "fine_earth_whole_volume"], "description": words_of_basis}
         required = [] if self.quantity is None else ["unit"]
         spelled: list[dict[str, Any]] = [
             {
@@ -178,14 +194,17 @@ class Of:
         """Every quantity has its unit stated, and only organic matter its share of carbon."""
         if column is None:
             return None
-        if self.quantity is None and column.unit is not None:
-            fail(Fault(("unit",), shown(column.unit), "no unit: this column has none"))
+        if self.quantity is None and column.unit is not None and column.unit not in self.units:
+            or_one = f", or {', '.join(self.units)}" if self.units else ""
+            fail(Fault(("unit",), shown(column.unit), f"no unit: this column has none{or_one}"))
         if self.quantity is not None and column.unit not in units_of(self.quantity):
             found = "no unit" if column.unit is None else shown(column.unit)
             near = "" if column.unit is None else meant(column.unit, units_of(self.quantity))
             fail(Fault(("unit",), found, self._units() + near))
         if self.quantity is not None and isinstance(column.value, str):
             fail(Fault(("value",), shown(column.value), f"a number in {column.unit}"))
+        if not self.basis and column.basis is not None:
+            fail(Fault(("basis",), shown(column.basis), "this key only for bulk density"))
         if not self.organic_matter:
             if column.to_carbon is not None:
                 fail(Fault(("to_carbon",), shown(column.to_carbon), "this key only for organic_matter"))

@@ -1,0 +1,89 @@
+"""Subcommands of recipes and runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edaphic import recipe, run
+from edaphic.cli.app import CORES, app, listening
+from edaphic.stages import STAGES
+
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe in YAML.", show_default=False)]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="RECIPE_run in this folder")]
+Workers = Annotated[int, typer.Option(help="Threads; the results do not depend on their number.", min=1)]
+
+
+@app.command(epilog="Example: edaphic demo -o demo-run")
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for input and run.")] = Path("edaphic-demo"),
+    seed: Annotated[int | None, typer.Option(help="Another landscape, another sample.", min=0, show_default=False)] = None,
+    workers: Workers = CORES,
+) -> None:
+    """The main job on a virtual landscape whose true carbon is known; ends by naming the report."""
+    with listening() as listener:
+        folder = run.demo(out, seed=seed, workers=workers, listener=listener)
+    print(*run.summary_lines(folder), sep="\n")
+
+
+@app.command(epilog="Example: edaphic template start > recipe.yaml")
+def template(
+    name: Annotated[str | None, typer.Argument(help="Recipe to print.", show_default="list their names")] = None,
+) -> None:
+    """List the recipes that ship, or print one, commented."""
+    if name is None:
+        for known in recipe.template_names():
+            print(f"{known:<12} {recipe.parse(recipe.template(known), known).name}")
+        print("\nedaphic template NAME > recipe.yaml prints one; begin with start.")
+    else:
+        print(recipe.template(name), end="")
+
+
+@app.command(epilog="Example: edaphic schema > recipe.schema.json")
+def schema() -> None:
+    """JSON schema of recipes, for editors that complete and check YAML."""
+    print(json.dumps(recipe.schema(), indent=2))
+
+
+@app.command(epilog="Example: edaphic check recipe.yaml")
+def check(recipe_file: RecipeFile) -> None:
+    """Validate recipe and inputs without running; say how large the work is."""
+    told, size = run.check(recipe_file)
+    print(f"{recipe_file}: {told.name}: no faults found")
+    for line in size.values:
+        print(f"values      {line}")
+    for note in size.notes:
+        print(f"note        {note}")
+    print(f"profiles    {size.profiles:,} with {size.horizons:,} horizons")
+    print(f"covariates  {size.covariates:,}")
+    print(f"maps        {size.cells:,} cells, {size.layers} layers")
+    print(f"disk        about {size.disk_mb:,.0f} MB")
+    print(f"memory      about {size.memory_mb:,.0f} MB at the peak")
+    print(f"time        about {max(1.0, size.minutes):,.0f} minutes with {CORES} threads (rough)")
+
+
+@app.command(name="run", epilog="Example: edaphic run recipe.yaml -o results")
+def run_(
+    recipe_file: RecipeFile,
+    out: Out = None,
+    until: Annotated[
+        str | None, typer.Option(help=f"Last stage: {', '.join(STAGES)}.", show_default="all stages")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run unchanged stages again.")] = False,
+    workers: Workers = CORES,
+) -> None:
+    """Run a recipe. Unchanged stages are not run again; an interrupted run goes on where it stopped."""
+    folder = out if out is not None else Path(f"{recipe_file.stem}_run")
+    with listening() as listener:
+        run.run(recipe_file, folder, until=until, fresh=fresh, workers=workers, listener=listener)
+    if until in (None, "report"):
+        print(*run.summary_lines(folder), sep="\n")
+
+
+@app.command(epilog="Example: edaphic report results")
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)]) -> None:
+    """Rebuild the report of a finished run."""
+    print(f"report: {run.rebuild_report(folder)}")

@@ -1,0 +1,1 @@
+"""What is repaired and dropped, and profiles that occur twice."""

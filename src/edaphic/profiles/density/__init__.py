@@ -1,0 +1,1 @@
+"""Bulk density and coarse fragments: measured, or estimated with provenance and error."""

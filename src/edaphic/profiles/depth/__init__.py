@@ -1,0 +1,1 @@
+"""Depth functions: the mass-preserving spline and the beta function."""

@@ -1,0 +1,365 @@
+"""Clean horizons into layers: the stock of every profile in every target layer, with its coverage and its error.
+
+The depth function runs on the carbon density of each horizon, that is content times bulk density times the share of fine earth.
+Content first and bulk density afterwards, as published work often does, gives other stocks wherever content and bulk density change
+together, which is nearly everywhere; it is there by name (``order="content"``), for comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from edaphic.errors import TableError
+from edaphic.profiles.budget import PARTS, SPLINE_SHARE, Errors, horizon_errors
+from edaphic.profiles.cleaning.clean import concat_repairs, repair_rows
+from edaphic.profiles.density.bulk_density import ORGANIC_SOC_G_KG
+from edaphic.profiles.depth import beta
+from edaphic.profiles.depth.spline import COVER_DECIMALS, SplineFit, fit, integrate, overlap_quadrature, step
+from edaphic.profiles.depth.spline_paper import harmonise_paper
+from edaphic.profiles.stock import soc_density_kg_m3
+from edaphic.units import CM_PER_M
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+LAYER_COLUMNS = (
+    "profile_id", "lon", "lat", "year", "top_cm", "bottom_cm", "soc_stock_kg_m2", "soc_density_kg_m3", "soc_g_kg",
+    "coverage", "bulk_density_source", "value_sd", *(f"sd_{part}_kg_m2" for part in PARTS), "organic_soil", "below", "status", "source",
+)  # fmt: skip
+
+STATUS = {
+    "ok": "covered from top to bottom: integral of the depth function",
+    "partial": "covered in part (at least min_coverage): mean of the observed part times the thickness of the layer",
+    "no beta": "method beta: no beta function could be fitted",
+    "incomplete": "covered in part, less than min_coverage: no value",
+    "uncovered": "not observed at all: no value",
+}
+"""What the column ``status`` of the layer table can say."""
+
+SHALLOW_CM, DEEP_CM = 20.0, 100.0
+"""Depths between which the beta function of a profile is fitted."""
+
+
+@dataclass(frozen=True)
+class DepthFunction:
+    """How horizons become layers.
+
+    Attributes
+    ----------
+    method : {"spline", "weighted", "beta"}
+        Mass-preserving spline; thickness-weighted mean of the horizons; or the beta function between 0-20 and 0-100 cm.
+    mode : {"exact", "paper"}
+        Of the spline: mass kept, never negative, integrated in closed form; or as the R package mpspline2 computes it.
+    order : {"density", "content"}
+        Carbon density of the horizons, or their content and afterwards the mean bulk density and fragments of the layer.
+    lam : float
+        Smoothing of the spline, 0 or more.
+    min_coverage : float
+        Share of a layer, above 0 up to 1, that must be observed for it to get a value.
+    max_gap_cm : float
+        Gaps up to this width count as observed.
+    """
+
+    method: str = "spline"
+    mode: str = "exact"
+    order: str = "density"
+    lam: float = 0.1
+    min_coverage: float = 1.0
+    max_gap_cm: float = 0.0
+
+    def faults(self) -> list[str]:
+        """What is wrong with the choices."""
+        found = [
+            f"{name}: found {given!r}; expected one of {', '.join(known)}"
+            for name, given, known in (
+                ("method", self.method, tuple(METHODS)),
+                ("mode", self.mode, ("exact", "paper")),
+                ("order", self.order, ("density", "content")),
+            )
+            if given not in known
+        ]
+        if not self.lam >= 0:
+            found.append(f"lam: found {self.lam}; expected 0 or more")
+        if not 0 < self.min_coverage <= 1:
+            found.append(f"min_coverage: found {self.min_coverage}; expected above 0 up to 1")
+        if not self.max_gap_cm >= 0:
+            found.append(f"max_gap_cm: found {self.max_gap_cm}; expected 0 or more")
+        return found
+
+
+EXACT = DepthFunction()
+DEFAULT_ERRORS = Errors()
+
+
+@dataclass(frozen=True)
+class SoilColumn:
+    """Horizons of all profiles from top to bottom, and the layers that are wanted; values are given to its methods.
+
+    ``code`` (n,) code of the profile of each horizon, not decreasing; ``top``, ``bottom`` (n,) cm; ``tops``, ``bottoms`` (m,) cm;
+    ``rock`` (n_profiles,) depth in cm from which on there is rock, infinite where none is known.
+    """
+
+    code: NDArray[np.int64]
+    top: Floats
+    bottom: Floats
+    tops: Floats
+    bottoms: Floats
+    rock: Floats
+    how: DepthFunction
+
+    @property
+    def thickness(self) -> Floats:
+        """Of the layers, cm."""
+        return np.round(self.bottoms - self.tops, COVER_DECIMALS)
+
+    def covered(self) -> Floats:
+        """Thickness in cm, (n_profiles, m), that was observed within horizons."""
+        return self._integral(step(self.code, self.top, self.bottom, np.zeros(self.code.size)))[1]
+
+    def rocky(self) -> Floats:
+        """Thickness in cm, (n_profiles, m), that is rock: observed, and without carbon."""
+        deep: Floats = np.clip(self.bottoms - np.maximum(self.tops, self.rock[:, None]), 0.0, None)
+        return np.round(deep, COVER_DECIMALS)
+
+    def sum_of(self, values: Floats, nonnegative: bool = True) -> Floats:
+        """Integral of the depth function over the observed part of each layer, unit of the values times cm."""
+        return METHODS[self.how.method](self, values, nonnegative)
+
+    def stepped(self, values: Floats, nonnegative: bool = True) -> Floats:
+        """Thickness-weighted sum over the observed part of each layer; gaps that count as observed are joined by a line."""
+        del nonnegative  # a mean never leaves the range of its values
+        return self._integral(step(self.code, self.top, self.bottom, values))[0]
+
+    def quadrature(self, sd: Floats) -> Floats:
+        """Error of :meth:`stepped` where the errors of the horizons are independent."""
+        return overlap_quadrature(step(self.code, self.top, self.bottom, sd), sd, self.tops, self.bottoms)
+
+    def splined(self, values: Floats, nonnegative: bool = True) -> Floats:
+        """Integral of the spline."""
+        if self.how.mode == "paper":
+            layers = list(zip(self.tops, self.bottoms, strict=True))
+            limits = (0.0, 1000.0) if nonnegative else (-np.inf, np.inf)
+            means = harmonise_paper(self.code, self.top, self.bottom, values, layers, self.how.lam, *limits).means
+            return np.where(self.covered() > 0, np.nan_to_num(means) * self.covered(), 0.0)
+        return self._integral(fit(self.code, self.top, self.bottom, values, self.how.lam, nonnegative=nonnegative))[0]
+
+    def by_beta(self, values: Floats, nonnegative: bool = True) -> Floats:
+        """Stocks by the beta function that the profile's own stocks of 0-20 and 0-100 cm give; NaN where there is none."""
+        del nonnegative  # carbon is
+        depths = np.array([SHALLOW_CM, DEEP_CM])
+        whole = SoilColumn(self.code, self.top, self.bottom, np.zeros(2), depths, self.rock, self.how)
+        integral, covered = whole._integral(fit(self.code, self.top, self.bottom, values, self.how.lam))
+        known = np.where(covered + whole.rocky() >= depths - 1e-9, integral, np.nan)
+        function = beta.fit(depths, known, method="ratio", shallow_cm=SHALLOW_CM, deep_cm=DEEP_CM, n_layers=None)
+        layers = list(zip(self.tops, self.bottoms, strict=True))
+        split = beta.layers_by_difference(function.beta, known[:, 0], layers, known_depth_cm=SHALLOW_CM)
+        return np.asarray(split, dtype=np.float64).T
+
+    def _integral(self, curve: SplineFit) -> tuple[Floats, Floats]:
+        return integrate(curve, self.tops, self.bottoms, self.how.max_gap_cm)
+
+
+METHODS: Mapping[str, Callable[[SoilColumn, Floats, bool], Floats]] = MappingProxyType(
+    {"spline": SoilColumn.splined, "weighted": SoilColumn.stepped, "beta": SoilColumn.by_beta}
+)
+"""Depth functions by the name that a recipe gives them."""
+
+
+def layer_table(
+    horizons: pd.DataFrame,
+    layers: Sequence[tuple[float, float]],
+    how: DepthFunction = EXACT,
+    *,
+    stocks: str = "computed",
+    errors: Errors = DEFAULT_ERRORS,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Carbon stock of every profile in every target layer.
+
+    Parameters
+    ----------
+    horizons : DataFrame
+        Clean horizon table with bulk density and fragments filled (:func:`edaphic.profiles.clean`, :func:`edaphic.profiles.fill`).
+    layers : sequence of (top, bottom)
+        Target layers in cm; they may overlap (0-30 beside 0-100).
+    how : DepthFunction
+    stocks : {"computed", "reported"}
+        Compute every stock, or take ``soc_stock_kg_m2`` of a horizon where the source reports one.
+    errors : Errors
+
+    Returns
+    -------
+    layers : DataFrame
+        One row per profile (in the order of ``horizons``) and layer (in the order given), columns :data:`LAYER_COLUMNS`:
+        ``soc_stock_kg_m2``, its mean over the layer ``soc_density_kg_m3``, the content ``soc_g_kg`` from a depth function of its own,
+        observed share ``coverage``, ``bulk_density_source`` (one of the sources, "reported stock", or mixed; empty where nothing was
+        observed), ``value_sd`` (standard deviation of the stock) and its six parts (:mod:`edaphic.profiles.budget`), ``organic_soil``
+        (above 80 g/kg), ``below`` (what ends the profile: rock or unknown), ``status`` (:data:`STATUS`), ``source``. NaN where there
+        is no value. Below rock there is no carbon, and that is an observation.
+    repairs : DataFrame
+        What had to be done on the way, as in :func:`edaphic.profiles.clean`.
+
+    Raises
+    ------
+    TableError
+        Columns missing, a layer without thickness, a choice that is unknown or out of range.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "profile_id": ["a"], "lon": [21.0], "lat": [41.0], "year": [2000.0], "top_cm": [0.0], "bottom_cm": [70.0],
+    ...     "soc_g_kg": [20.0], "bulk_density_g_cm3": [1.3], "bulk_density_source": ["measured"],
+    ...     "bulk_density_sd_g_cm3": [0.0], "coarse_fragments_vol_pct": [0.0], "source": ["s"], "row": [1]})
+    >>> result, _ = layer_table(table, [(0, 20), (60, 100)])
+    >>> result[["soc_stock_kg_m2", "coverage", "status"]].values.tolist()
+    [[5.2, 1.0, 'ok'], [nan, 0.25, 'incomplete']]
+    """
+    faults = _faults(horizons, layers, how, stocks)
+    if faults:
+        raise TableError(faults)
+    used, log = _usable(horizons, stocks)
+    column = column_of(used, layers, how)
+    first = used.iloc[np.flatnonzero(np.diff(column.code, prepend=-1))].reset_index(drop=True)
+    covered, rocky = column.covered(), column.rocky()
+    observed = np.minimum(covered + rocky, column.thickness)
+    coverage = observed / column.thickness
+    valued = (observed > 0) & (coverage >= how.min_coverage - 1e-9)
+
+    stock = column.sum_of(used["density"].to_numpy()) if how.order == "density" else _content_first(column, used)
+    fitted = np.isfinite(stock) | (covered == 0)
+    valued &= fitted
+    # What was not observed is taken to be like what was; metres make kg/m3 into kg/m2.
+    scale = np.divide(column.thickness, observed, out=np.zeros_like(observed), where=observed > 0) / CM_PER_M
+    budget = _budget(column, used, errors, np.nan_to_num(stock), covered) | {
+        "coverage": np.nan_to_num(stock) * (1.0 - coverage) * errors.unobserved_share
+    }
+    content, known = _content(column, used)
+    values = {
+        "top_cm": np.broadcast_to(column.tops, valued.shape),
+        "bottom_cm": np.broadcast_to(column.bottoms, valued.shape),
+        "soc_stock_kg_m2": np.where(valued, stock * scale, np.nan),
+        "soc_density_kg_m3": np.where(valued, stock * scale * CM_PER_M / column.thickness, np.nan),
+        "soc_g_kg": np.where(valued & known, content, np.nan),
+        "coverage": coverage,
+        "bulk_density_source": _origin(column, used),
+        "value_sd": np.where(valued, np.sqrt(sum(part**2 for part in budget.values())) * scale, np.nan),
+        **{f"sd_{part}_kg_m2": np.where(valued, budget[part] * scale, np.nan) for part in PARTS},
+        "organic_soil": valued & known & (content > ORGANIC_SOC_G_KG),
+        "below": np.broadcast_to(np.where(np.isfinite(column.rock), "rock", "unknown")[:, None], valued.shape),
+        "status": np.select(
+            [observed == 0, coverage < how.min_coverage - 1e-9, ~fitted, coverage < 1],
+            ["uncovered", "incomplete", "no beta", "partial"],
+            "ok",
+        ),
+    }
+    table = pd.DataFrame({name: np.ravel(array) for name, array in values.items()})
+    for name in ("profile_id", "lon", "lat", "year", "source"):
+        table[name] = first[name].repeat(column.tops.size).to_numpy()
+    return table[list(LAYER_COLUMNS)].astype({"profile_id": "str", "source": "str"}), log
+
+
+def _faults(horizons: pd.DataFrame, layers: Sequence[tuple[float, float]], how: DepthFunction, stocks: str) -> list[str]:
+    needed = ["profile_id", "lon", "lat", "year", "source", "row", "top_cm", "bottom_cm", "soc_g_kg"]
+    needed += ["bulk_density_g_cm3", "bulk_density_source", "bulk_density_sd_g_cm3", "coarse_fragments_vol_pct"]
+    absent = [name for name in needed if name not in horizons]
+    faults = [f"horizon table: no column {name}; expected a clean table with bulk density filled" for name in absent]
+    faults += [
+        f"layers: found {top:g}-{bottom:g} cm; expected 0 <= top < bottom" for top, bottom in layers if not 0 <= top < bottom < np.inf
+    ]
+    if not layers:
+        faults.append("layers: found none; expected at least one")
+    if stocks not in ("computed", "reported"):
+        faults.append(f"stocks: found {stocks!r}; expected computed or reported")
+    return faults + how.faults()
+
+
+def _usable(horizons: pd.DataFrame, stocks: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Horizons with a carbon density (column ``density``, kg/m3), and a log row for each other one and each reported stock."""
+    table = horizons.assign(
+        **{
+            name: default
+            for name, default in (
+                ("soc_method", ""), ("below", ""), ("rock_depth_cm", np.nan), ("coarse_fragments_sd_vol_pct", 0.0),
+                ("coarse_fragments_source", "measured"),
+            )
+            if name not in horizons
+        }
+    )  # fmt: skip
+    density = soc_density_kg_m3(table["soc_g_kg"], table["bulk_density_g_cm3"], table["coarse_fragments_vol_pct"])
+    density = np.where(table["bulk_density_sd_g_cm3"].isna(), np.nan, density)
+    reported = np.zeros(len(table), dtype=bool)
+    log = []
+    if stocks == "reported" and "soc_stock_kg_m2" in table:
+        reported = table["soc_stock_kg_m2"].notna().to_numpy()
+        metres = (table["bottom_cm"] - table["top_cm"]).to_numpy() / CM_PER_M
+        given = table["soc_stock_kg_m2"].to_numpy() / metres
+        was, instead = (density * metres)[reported], table["soc_stock_kg_m2"][reported]
+        log.append(repair_rows(table[reported], "reported stock", was.tolist(), instead.tolist()))
+        density = np.where(reported, given, density)
+    table = table.assign(density=density, reported=reported)
+    unknown = np.isnan(density)
+    rows = table[unknown]
+    log.append(repair_rows(rows, "bulk density or fragments missing", rows["soc_g_kg"].tolist()))
+    return table[~unknown].reset_index(drop=True), concat_repairs(log)
+
+
+def column_of(used: pd.DataFrame, layers: Sequence[tuple[float, float]], how: DepthFunction) -> SoilColumn:
+    """Horizons of a clean table (with ``below`` and ``rock_depth_cm``) and the layers that are wanted."""
+    code = pd.factorize(used["profile_id"])[0].astype(np.int64)
+    bounds = np.asarray(layers, dtype=np.float64)
+    bottom = used["bottom_cm"].to_numpy(dtype=np.float64)
+    last = np.flatnonzero(np.diff(code, append=code[-1] + 1)) if code.size else np.empty(0, dtype=np.int64)
+    ends = (used["below"] == "rock").to_numpy()[last]
+    depth = used["rock_depth_cm"].to_numpy(dtype=np.float64)[last]
+    # Carbon was measured down to the last horizon: rock cannot begin above its end.
+    rock = np.where(np.isnan(depth), np.where(ends, bottom[last], np.inf), np.maximum(depth, bottom[last]))
+    return SoilColumn(code, used["top_cm"].to_numpy(dtype=np.float64), bottom, bounds[:, 0], bounds[:, 1], rock, how)
+
+
+def _content_first(column: SoilColumn, used: pd.DataFrame) -> Floats:
+    """Depth function of the content, times the mean bulk density and fine earth of the layer; kg/m3 cm."""
+    covered = column.covered()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = column.stepped(used["bulk_density_g_cm3"].to_numpy(dtype=np.float64)) / covered
+        stones = column.stepped(used["coarse_fragments_vol_pct"].to_numpy(dtype=np.float64)) / covered
+    content = column.sum_of(np.nan_to_num(used["soc_g_kg"].to_numpy(dtype=np.float64)))
+    return np.where(covered > 0, content * np.nan_to_num(weight) * (1.0 - np.nan_to_num(stones) / 100.0), 0.0)
+
+
+def _content(column: SoilColumn, used: pd.DataFrame) -> tuple[Floats, Bools]:
+    """Mean content of the observed soil of each layer, and whether every horizon in it has one."""
+    soc = used["soc_g_kg"].to_numpy(dtype=np.float64)
+    there = np.isfinite(soc)
+    part = replace(column, code=column.code[there], top=column.top[there], bottom=column.bottom[there])
+    found, who = np.full((column.rock.size, column.tops.size), np.nan), np.unique(part.code)
+    total = part.splined(soc[there]) if column.how.method == "spline" else part.stepped(soc[there])
+    covered = part.covered()
+    found[who] = np.divide(total, covered, out=np.full(total.shape, np.nan), where=covered > 0)
+    return found, np.isfinite(found) & (column.stepped((~there).astype(np.float64)) == 0)
+
+
+def _budget(column: SoilColumn, used: pd.DataFrame, errors: Errors, stock: Floats, covered: Floats) -> dict[str, Floats]:
+    """Error of the integral over the observed part by part, kg/m3 cm."""
+    found = horizon_errors(used, errors)
+    parts: dict[str, Floats] = {}
+    for part in PARTS:
+        own = column.quadrature(found.independent[part]) if part in found.independent else 0.0
+        common = column.stepped(found.shared[part]) if part in found.shared else 0.0
+        parts[part] = np.broadcast_to(np.hypot(own, common), stock.shape)
+    plain = column.stepped(used["density"].to_numpy())
+    parts["spline"] = SPLINE_SHARE * np.abs(np.where(covered > 0, stock - plain, 0.0))
+    return parts
+
+
+def _origin(column: SoilColumn, used: pd.DataFrame) -> NDArray[np.str_]:
+    """Where the bulk densities of the horizons in each layer come from."""
+    source = used["bulk_density_source"].mask(used["reported"], "reported stock").to_numpy(dtype=object)
+    kinds = sorted(set(source))
+    touched = [column.stepped((source == kind).astype(np.float64)) > 0 for kind in kinds]
+    several = sum(part.astype(np.int64) for part in touched) if touched else np.zeros((0, column.tops.size))
+    return np.select([several > 1, *touched], ["mixed", *map(str, kinds)], "")

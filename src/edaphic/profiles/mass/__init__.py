@@ -1,0 +1,1 @@
+"""Equivalent soil mass."""

@@ -1,0 +1,1 @@
+"""Source tables of any layout into the raw horizon table."""

@@ -1,0 +1,103 @@
+"""The stage of maps: predict tile by tile, then write one file for each layer and statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from edaphic import covariates
+from edaphic.errors import ModelError
+from edaphic.mapping.plan import Ledger
+from edaphic.mapping.predict import predict_tile
+from edaphic.mapping.write import BandWriter, MapInfo, publish, write_catalog
+from edaphic.model import artefact
+from edaphic.model.fit import interval_name
+from edaphic.recipe import GridRegion
+from edaphic.stages.covering import build_stack
+from edaphic.stages.job import PARTS, Job, write_json
+
+STAT_KEYS: Mapping[str, str] = {"mean": "mean", "q05": "low", "q50": "mid", "q95": "high", "spread": "spread"}
+
+
+STAT_TITLES: Mapping[str, str] = {
+    "mean": "mean",
+    "q05": "calibrated 5 % quantile",
+    "q50": "median",
+    "q95": "calibrated 95 % quantile",
+    "spread": "spread of the trees (not an error of the map)",
+}
+
+
+def stage_maps(job: Job, work: Path, partial: Path) -> None:
+    """Predict tile by tile, then write one file for each layer and statistic."""
+    model = artefact.load(job.out / "model" / job.recipe.model.name)
+    adjustments = pd.read_csv(job.out / "evidence" / "conformal.csv")
+    stack = build_stack(job)
+    regions = job.recipe.grid.region if isinstance(job.recipe.grid, GridRegion) else None
+    masks = [(name, tuple(codes)) for name, codes in sorted(job.recipe.maps.mask.items())]
+    ledger = Ledger(partial, stack.grid, job.recipe.maps.window)
+    missing, total = ledger.missing(), len(ledger.tiles)
+    for i, tile in enumerate(missing):
+        job.say(f"predicting tile {total - len(missing) + i + 1} of {total}", total - len(missing) + i, total)
+        inside = covariates.region_mask(stack.grid, tile, job.path(regions)) if regions else None
+        arrays = predict_tile(
+            model, stack, tile, adjustments, job.levels, masks=masks, region=inside, workers=job.workers
+        )
+        ledger.store(tile, arrays)
+    counts = np.sum([values for _, values in ledger.read("counts")], axis=0)
+    if counts[1] == counts[2]:
+        raise ModelError(
+            f"maps: of {counts[0]} cells, {counts[1]} have a value of every covariate and the mask removes {counts[2]} of them; "
+            "expected cells that are left (covariates/layers.csv tells which rasters cover what)"
+        )
+    folder = work / "maps"
+    folder.mkdir()
+    finals = []
+    stats = list(job.recipe.maps.stats)
+    for i, interval in enumerate(model.intervals):
+        for j, stat in enumerate(stats):
+            job.say("writing maps", i * len(stats) + j, len(stats) * len(model.intervals))
+            info = map_info(job, interval, stat)
+            temporary = partial / f"{info.name}.tmp.tif"
+            temporary.unlink(missing_ok=True)  # a run that was killed may have left half of one
+            with BandWriter(temporary, stack.grid) as writer:
+                for tile, values in ledger.read(f"{STAT_KEYS[stat]}_{i}"):
+                    writer.write(tile, values)
+            final = folder / f"{info.name}.tif"
+            publish(temporary, final, info, stack.grid)
+            finals.append(final)
+    write_catalog(folder, finals, name="maps", title=job.recipe.name)
+    names = ("cells", "with_all_covariates", "masked", "with_class_unseen_in_training", "whole_limits_widened")
+    write_json(folder / "summary.json", dict(zip(names, (int(c) for c in counts), strict=True)))
+
+
+def map_info(job: Job, interval: tuple[float, float], stat: str) -> MapInfo:
+    name = f"{job.target.quantity}_{stat}_{interval_name(interval)}cm"
+    what = "Soil organic carbon stock" if job.target.quantity == "soc_stock" else "Soil organic carbon content"
+    return MapInfo(
+        name=name,
+        title=f"{what}, {interval_name(interval)} cm, {STAT_TITLES[stat]}",
+        unit=job.target.unit,
+        description=f"{job.recipe.name}: {what.lower()}, {interval_name(interval)} cm, {STAT_TITLES[stat]}, {job.target.unit}",
+        tags={
+            "EDAPHIC_VERSION": job.version,
+            "EDAPHIC_RECIPE_SHA256": job.hash_of(PARTS["maps"]),
+            "EDAPHIC_SEED": str(job.recipe.seed),
+            "EDAPHIC_STATISTIC": stat,
+            "EDAPHIC_LAYER_CM": interval_name(interval),
+            "EDAPHIC_MODEL": job.recipe.model.name,
+        },
+        period=_period(job),
+        colours="uncertainty" if stat == "spread" else "sequential",
+    )
+
+
+def _period(job: Job) -> tuple[int, int] | None:
+    """Years that the maps stand for: those of the recipe, else those of the dated profiles."""
+    if job.recipe.maps.period:
+        return job.recipe.maps.period
+    years = pd.read_parquet(job.out / "profiles" / "layers.parquet", columns=["year"])["year"].dropna()
+    return (int(years.min()), int(years.max())) if len(years) else None

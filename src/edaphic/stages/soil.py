@@ -1,0 +1,164 @@
+"""The stage of profiles: raw tables to clean horizons and to layers. The verb ``stock`` takes the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from edaphic import covariates, profiles
+from edaphic.covariates import Source
+from edaphic.profiles import Column, DepthFunction, Errors, Tidying
+from edaphic.recipe import DepthGrid, Profiles, ProfileSource, read_layer, whole_layer
+from edaphic.stages.job import Job, Say, write_json
+from edaphic.units import to_internal
+
+PathOf = Callable[[str], Path | str]
+"""Real path of a file that a recipe names, or the address of a database table."""
+
+
+@dataclass(frozen=True)
+class Stocks:
+    """Tables on the way from raw horizons to layers, with the log of the whole way and its counts."""
+
+    raw: pd.DataFrame
+    horizons: pd.DataFrame
+    layers: pd.DataFrame
+    repairs: pd.DataFrame
+    duplicates: pd.DataFrame
+    summary: dict[str, Any]
+
+
+def columns_of(source: ProfileSource) -> dict[str, Column]:
+    """Columns of a recipe as the reader of tables takes them."""
+    given = {
+        role: Column(c.column, c.unit, c.value, c.to_carbon, c.basis, c.site_column, c.censored_at)
+        for role, c in source.columns.given().items()
+    }
+    return given | {role: Column(ignore=True) for role in source.ignore}
+
+
+def read_checked(source: ProfileSource, path_of: PathOf, *, places: bool = True) -> profiles.SourceRead:
+    """One source of a recipe, read, and all that is wrong with it."""
+    return profiles.read_checked(
+        path_of(source.horizons),
+        columns_of(source),
+        sites=None if source.sites is None else path_of(source.sites),
+        crs=source.crs,
+        source=source.name,
+        schema=source.vocabulary,
+        covariates=source.covariates,
+        places=places,
+    )
+
+
+def make_stocks(
+    recipe: Profiles,
+    sources: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
+    layers: Sequence[tuple[float, float]],
+    *,
+    path_of: PathOf,
+    seed: int,
+    say: Say,
+    places: bool = True,
+) -> Stocks:
+    """Horizons of all sources to stocks of layers, as the section of profiles says.
+
+    Parameters
+    ----------
+    recipe : Profiles
+    sources : sequence of (horizons, repairs)
+        As the reader gave them.
+    layers : sequence of (top_cm, bottom_cm)
+    path_of : callable
+    seed : int
+    say : callable
+    places : bool
+        Profiles without coordinates are faults; else they are kept.
+    """
+    say("cleaning", 0, 4)
+    tidy = profiles.tidy(sources, _tidying(recipe), places=places)
+    say("bulk density", 1, 4)
+    filled, provenance, more = profiles.fill(
+        tidy.horizons,
+        chain=recipe.bulk_density,
+        rule=recipe.pedotransfer,
+        fragments_chain=recipe.coarse_fragments,
+        missing_fragments_vol_pct=recipe.missing_fragments_vol_pct,
+        grid=_from_grid(recipe.bulk_density_grid, "bulk_density", tidy.horizons, path_of),
+        grid_basis="fine_earth" if recipe.bulk_density_grid is None else str(recipe.bulk_density_grid.basis),
+        fragments_grid=_from_grid(recipe.coarse_fragments_grid, "coarse_fragments", tidy.horizons, path_of),
+        rock_density_g_cm3=recipe.rock_density_g_cm3,
+        engine=recipe.gap_filling,
+        seed=seed,
+    )
+    say("depth functions and stocks", 2, 4)
+    depth = recipe.depth
+    table, last = profiles.layer_table(
+        filled,
+        layers,
+        DepthFunction(depth.method, depth.mode, depth.order, depth.lam, depth.min_coverage, depth.max_gap_cm),
+        stocks=recipe.stocks,
+        errors=Errors(**recipe.errors.model_dump()),
+    )
+    log = profiles.concat_repairs([tidy.repairs, more, last])
+    summary = profiles.summary(tidy.raw, filled, table, log, provenance)
+    summary["duplicates"] = len(tidy.duplicates)
+    summary["organic_matter_to_carbon"] = [
+        source.columns.organic_matter.to_carbon for source in recipe.sources if source.columns.organic_matter
+    ]
+    return Stocks(tidy.raw, filled, table, log, tidy.duplicates, summary)
+
+
+def _tidying(recipe: Profiles) -> Tidying:
+    twice = recipe.duplicates
+    return Tidying(
+        **recipe.cleaning.model_dump(),
+        merge=twice.merge,
+        distance_m=twice.distance_m,
+        years=twice.years,
+        depth_cm=twice.depth_cm,
+        share=twice.share,
+        soc_methods=recipe.soc_methods,
+    )
+
+
+def _from_grid(grid: DepthGrid | None, quantity: str, horizons: pd.DataFrame, path_of: PathOf) -> NDArray[np.float64] | None:
+    """Values of rasters by depth at the profiles, one for each horizon, in internal units."""
+    if grid is None:
+        return None
+    first = horizons.drop_duplicates("profile_id")
+    layers, values = [], []
+    for name, path in grid.layers.items():
+        source = Source(f"{quantity} {name}", Path(path_of(path)))
+        stack = covariates.build([source], covariates.grid_like(source.path))
+        found, _ = stack.sample(first["lon"].to_numpy(), first["lat"].to_numpy())
+        values.append(to_internal(found.iloc[:, 0].to_numpy(), quantity, grid.unit, f"{quantity}_grid"))
+        layers.append(read_layer(name) or (0.0, 0.0))
+    return profiles.horizon_means_from_layers(horizons, layers, np.column_stack(values))
+
+
+def stage_profiles(job: Job, work: Path, partial: Path) -> None:
+    """Raw tables to clean horizons and to layers."""
+    del partial
+    recipe = job.recipe.profiles
+    tables = []
+    for i, source in enumerate(recipe.sources):
+        job.say(f"reading {Path(source.horizons).name}", i, len(recipe.sources))
+        tables.append(read_checked(source, job.address).checked())
+    whole = whole_layer(job.recipe)
+    made = make_stocks(
+        recipe, tables, (*job.layers, *([whole] if whole else [])), path_of=job.address, seed=job.recipe.seed, say=job.say
+    )
+    folder = work / "profiles"
+    folder.mkdir()
+    made.horizons.to_parquet(folder / "horizons.parquet", index=False)
+    made.layers.to_parquet(folder / "layers.parquet", index=False)
+    made.repairs.to_csv(folder / "repairs.csv", index=False, lineterminator="\n")
+    made.duplicates.to_csv(folder / "duplicates.csv", index=False, lineterminator="\n")
+    write_json(folder / "summary.json", made.summary)

@@ -1,0 +1,1 @@
+"""Verbs of their own: from one file to another, without a run folder."""

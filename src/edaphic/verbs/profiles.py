@@ -1,0 +1,228 @@
+"""``harmonise`` and ``stock``: a table of horizons in, a table of layers out, the repair log beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edaphic import profiles, recipe
+from edaphic.errors import EdaphicError, RunError, TableError
+from edaphic.profiles import Column, DepthFunction
+from edaphic.recipe import ProfileRecipe
+from edaphic.stages import Say
+from edaphic.stages.soil import make_stocks, read_checked
+
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+RECIPES = (".yaml", ".yml")
+Layers = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class TableWords:
+    """What a command says of its table."""
+
+    sites: str | None = None
+    crs: str | None = None
+    vocabulary: str | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+
+def stock(
+    horizons: str,
+    out: Path,
+    *,
+    layers: Layers | None,
+    section: Mapping[str, Any],
+    table: TableWords,
+    esm: str | None = None,
+    say: Say,
+) -> list[str]:
+    """Stocks of profiles.
+
+    Parameters
+    ----------
+    horizons : str
+        Table of horizons, or a recipe whose section of profiles says everything (then ``section`` and ``table`` are not looked at).
+    out : Path
+        Layer table to write; the repair log becomes ``NAME.repairs.csv`` and merged profiles ``NAME.duplicates.csv`` where there are any.
+    layers : sequence of (top_cm, bottom_cm), optional
+        Those of the recipe where there is one.
+    section : mapping
+        Keys of the section of profiles other than its sources and layers.
+    table : TableWords
+    esm : str, optional
+        Reference of equivalent soil mass, see :func:`edaphic.profiles.parse_reference`.
+    say : callable
+
+    Returns
+    -------
+    list of str
+        What was done, for the screen.
+    """
+    check_out(out)
+    told, root = _told(horizons, layers, section, table)
+    wanted = list(layers) if layers is not None else [(float(top), float(bottom)) for top, bottom in told.profiles.layers]
+
+    def path_of(value: str) -> Path | str:
+        return recipe.address(told, root, value)
+
+    readings = []
+    for i, source in enumerate(told.profiles.sources):
+        say(f"reading {Path(source.horizons).name}", i, len(told.profiles.sources))
+        readings.append(read_checked(source, path_of, places=False))
+    faults = [fault for reading in readings for fault in reading.faults]
+    if faults:
+        raise TableError(faults)
+    made = make_stocks(
+        told.profiles, [reading.checked() for reading in readings], wanted, path_of=path_of, seed=told.seed, say=say, places=False
+    )
+    result = made.layers
+    if esm is not None:
+        say("equivalent soil mass", 3, 4)
+        reference = profiles.parse_reference(esm, made.horizons, wanted)
+        result = profiles.equivalent_stocks(made.horizons, reference)
+    written = write_tables(out, result, {"repairs": made.repairs, "duplicates": made.duplicates})
+    valued = int(result["soc_stock_kg_m2"].notna().sum())
+    lines = [line for reading in readings for line in reading.understood]
+    lines.append(
+        f"profiles    {made.summary['profiles_kept']:,} of {made.summary['profiles_read']:,}, horizons "
+        f"{made.summary['horizons_kept']:,} of {made.summary['horizons_read']:,}"
+    )
+    lines += repair_lines(made.repairs)
+    lines += [f"duplicates  {len(made.duplicates):,} profiles merged"] if len(made.duplicates) else []
+    lines.append(f"stocks      {valued:,} of {len(result):,} layers have one")
+    return lines + [f"wrote       {path}" for path in written]
+
+
+def harmonise(
+    horizons: str,
+    value: str,
+    layers: Layers,
+    out: Path,
+    *,
+    how: DepthFunction,
+    negative: bool,
+    table: TableWords,
+    shift_organic: bool,
+    say: Say,
+) -> list[str]:
+    """One property of horizons, in any unit, brought to depth layers.
+
+    Parameters
+    ----------
+    horizons : str
+        Table of horizons.
+    value : str
+        Its column of numbers.
+    layers : sequence of (top_cm, bottom_cm)
+    out : Path
+        Layer table to write.
+    how : DepthFunction
+    negative : bool
+        The property may be below zero.
+    table : TableWords
+    shift_organic : bool
+        Count depths from the top of organic layers.
+    say : callable
+
+    Returns
+    -------
+    list of str
+        What was done, for the screen.
+    """
+    check_out(out)
+    say(f"reading {Path(horizons).name}", 0, 3)
+    reading = profiles.read_property(
+        horizons,
+        value,
+        {**table.columns, **{role: Column(ignore=True) for role in table.ignore}},
+        sites=table.sites,
+        crs=table.crs,
+        schema=table.vocabulary,
+    )
+    raw, unread = reading.checked()
+    say("depth functions", 1, 3)
+    result, repairs = profiles.harmonise(raw, layers, how, nonnegative=not negative, shift_organic=shift_organic)
+    log = profiles.concat_repairs([unread, repairs])
+    written = write_tables(out, result, {"repairs": log})
+    lines = [*reading.understood, f"profiles    {result['profile_id'].nunique():,} of {raw['profile_id'].nunique():,}"]
+    lines += repair_lines(log)
+    lines.append(f"layers      {int(result['value'].notna().sum()):,} of {len(result):,} have a value")
+    return lines + [f"wrote       {path}" for path in written]
+
+
+def repair_lines(repairs: pd.DataFrame) -> list[str]:
+    """One line for each fault of a repair log: what, how often, what was done."""
+    if not len(repairs):
+        return ["repairs     none"]
+    counts = repairs.groupby(["fault", "action"], sort=False).size().reset_index(name="cases")
+    return [f"repairs     {row.cases:,} x {row.fault}: {row.action}" for row in counts.itertuples()]
+
+
+def check_out(out: Path) -> None:
+    """The output can be written, before any work is done."""
+    if not str(out).lower().endswith(ENDINGS):
+        raise RunError(f"--out {out}: found another ending; expected one of {', '.join(ENDINGS)}")
+    if out.is_dir():
+        raise RunError(f"--out {out}: found a folder; expected the name of a file")
+    if not out.parent.is_dir():
+        raise RunError(f"--out {out}: found no folder {str(out.parent)!r}; expected one that exists")
+
+
+def write_tables(out: Path, result: pd.DataFrame, beside: Mapping[str, pd.DataFrame]) -> list[Path]:
+    """The result, and every other table that has rows as ``NAME.WORD.csv``; all or none. Tables of an earlier run go."""
+    name = out.name[: -len(next(ending for ending in ENDINGS if out.name.lower().endswith(ending)))]
+    tables = {out: result} | {out.with_name(f"{name}.{word}.csv"): table for word, table in beside.items() if len(table)}
+    temporary = {path: path.with_name(f".{path.name}.tmp") for path in tables}
+    try:
+        for path, table in tables.items():
+            _write(table, path, temporary[path])
+        for path in tables:
+            os.replace(temporary[path], path)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+    for word in beside:
+        stale = out.with_name(f"{name}.{word}.csv")
+        if stale not in tables:
+            stale.unlink(missing_ok=True)
+    return list(tables)
+
+
+def _write(table: pd.DataFrame, path: Path, temporary: Path) -> None:
+    if path.name.lower().endswith(".parquet"):
+        table.to_parquet(temporary, index=False)
+    else:
+        packed = {"method": "gzip", "mtime": 0} if path.name.lower().endswith(".gz") else None
+        table.to_csv(temporary, index=False, lineterminator="\n", compression=packed)
+
+
+def _told(horizons: str, layers: Layers | None, section: Mapping[str, Any], table: TableWords) -> tuple[ProfileRecipe, Path]:
+    """The recipe, or one made of the words of the command; and the path that its paths are seen from."""
+    if horizons.lower().endswith(RECIPES):
+        return recipe.load_profiles(Path(horizons)), Path(horizons)
+    if layers is None:
+        raise EdaphicError("--layers: found none; expected layers in cm such as 0-30,30-100")
+    source = {
+        "horizons": horizons,
+        "sites": table.sites,
+        "crs": table.crs,
+        "vocabulary": table.vocabulary,
+        "columns": {role: _spelled(column) for role, column in table.columns.items()},
+        "ignore": list(table.ignore),
+    }
+    spelled = [recipe.layer_text((float(top), float(bottom))) for top, bottom in layers]
+    # The command takes layers in any order and overlapping (0-30 beside 0-100); a recipe maps them, and does not.
+    values = {"edaphic": 1, "name": "stock", "profiles": {"sources": [source], "layers": spelled[:1], **section}}
+    return recipe.profiles_from(values, "edaphic stock"), Path("recipe.yaml")
+
+
+def _spelled(column: Column) -> dict[str, Any]:
+    given = {"column": column.column, "unit": column.unit, "value": column.value, "basis": column.basis}
+    return {key: value for key, value in given.items() if value is not None}

@@ -1,0 +1,92 @@
+"""What the words of a command mean: layers, columns with their units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edaphic.errors import TableError
+from edaphic.profiles import BASES, ROLES, UNITLESS, Column
+from edaphic.recipe import read_layer
+from edaphic.units import units_of
+
+PRESETS = {
+    "gsm": "0-5,5-15,15-30,30-60,60-100,100-200",
+    "gsoc": "0-30",
+    "ipcc": "0-30",
+}
+"""Layers by name: GlobalSoilMap; the global soil organic carbon map; the default depth of inventories."""
+
+
+def read_layers(words: str) -> list[tuple[float, float]]:
+    """Depth layers in cm.
+
+    >>> read_layers("0-30, 30-100")
+    [(0.0, 30.0), (30.0, 100.0)]
+    >>> read_layers("gsm")[-1]
+    (100.0, 200.0)
+    """
+    parts = [part.strip() for part in PRESETS.get(words.strip(), words).split(",")]
+    layers = [read_layer(part) for part in parts]
+    faults = [
+        f"--layers: found {part!r}; expected layers in cm such as 0-30,30-100, or one of {', '.join(PRESETS)}"
+        for part, layer in zip(parts, layers, strict=True)
+        if layer is None
+    ]
+    if faults:
+        raise TableError(faults)
+    return [layer for layer in layers if layer is not None]
+
+
+def read_columns(words: Iterable[str]) -> dict[str, Column]:
+    """Columns from ``ROLE=COLUMN[:UNIT[:BASIS]]`` or ``ROLE==VALUE[:UNIT]``.
+
+    >>> read_columns(["soc=OC:%", "top==0:cm", "profile_id=id"])["soc"]
+    Column(column='OC', unit='%', value=None, to_carbon=None, basis=None, ignore=False)
+    >>> read_columns(["bulk_density=BD:g/cm3:whole_soil"])["bulk_density"].basis
+    'whole_soil'
+    """
+    columns: dict[str, Column] = {}
+    faults: list[str] = []
+    for word in words:
+        role, is_there, rest = word.partition("=")
+        role = role.strip()
+        if not is_there or not rest or role not in ROLES:
+            faults.append(f"--column {word!r}: expected ROLE=COLUMN[:UNIT], with a role of {', '.join(ROLES)}")
+            continue
+        if role in columns:
+            faults.append(f"--column {word!r}: found the role {role} a second time; expected each once")
+            continue
+        constant = rest.startswith("=")
+        name, unit, basis = _parts(role, rest.removeprefix("="))
+        if not constant:
+            columns[role] = Column(column=name, unit=unit, basis=basis)
+            continue
+        value = _constant(role, name)
+        if value is None:
+            faults.append(f"--column {word!r}: found the constant {name!r}; expected a number")
+        columns[role] = Column(value=value, unit=unit, basis=basis)
+    if faults:
+        raise TableError(faults)
+    return columns
+
+
+def _parts(role: str, text: str) -> tuple[str, str | None, str | None]:
+    """Column, unit and basis: only what stands behind a colon as such is taken for one, since names may hold colons."""
+    name, unit, basis = text, None, None
+    head, colon, tail = name.rpartition(":")
+    if colon and tail in BASES:
+        name, basis = head, tail
+        head, colon, tail = name.rpartition(":")
+    if colon and ROLES[role] not in UNITLESS:
+        # What is no unit is kept as the unit: the message about it is better than one about an unknown column.
+        name, unit = (head, tail) if tail in units_of(ROLES[role]) or "/" in tail or "%" in tail else (name, None)
+    return name, unit, basis
+
+
+def _constant(role: str, text: str) -> float | str | None:
+    if ROLES[role] == "text":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return None
