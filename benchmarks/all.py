@@ -13,8 +13,9 @@ from pathlib import Path
 
 from common import CORES, HERE, arguments, total_memory_gb
 
-ORDER = ("traverse", "spline", "macedonia", "edgeroi", "demo_seeds")
-PAGES = ("traverse", "spline", "macedonia", "macedonia_content", "edgeroi", "demo_seeds")
+PROFILES = ("profiles_world", "duplicates", "spline", "spline_error", "beta", "gap_filling")
+ORDER = ("traverse", *PROFILES, "macedonia", "edgeroi", "demo_seeds")
+PAGES = ("traverse", *PROFILES, "macedonia", "macedonia_content", "edgeroi", "demo_seeds")
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio")
 NOISE = (
     "Times are those of one machine whose cores were shared with other work; they move by tens of percent from run to run. Ratios "
@@ -44,12 +45,15 @@ def main() -> None:
     """Run all, then assemble; ends with a fault if one of them did."""
     parser = arguments(__doc__)
     parser.add_argument("--assemble", action="store_true", help="only put together what is there")
+    parser.add_argument("--only", nargs="+", choices=ORDER, default=ORDER, help="run these, keep the figures of the others")
+    parser.add_argument("--peer", help="a Python that can import mpspline, for spline.py")
     asked = parser.parse_args()
     failed = []
     asked.results.mkdir(parents=True, exist_ok=True)
-    for name in () if asked.assemble else ORDER:
+    for name in () if asked.assemble else [name for name in ORDER if name in asked.only]:
         print(f"--- {name}", flush=True)
         told = [sys.executable, str(HERE / f"{name}.py"), "--workers", str(asked.workers), "--results", str(asked.results)]
+        told += ["--peer", asked.peer] if name == "spline" and asked.peer else []
         if subprocess.run(told, check=False).returncode != 0:
             failed.append(name)
     assemble(asked.results)

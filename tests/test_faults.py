@@ -150,7 +150,7 @@ def test_fault_that_shows_before_the_work(command, tiny, tmp_path, name):
     spoil(path.parent)
     out = tmp_path / "run"
     status, faults, screen = command("run", path, "-o", out)
-    assert (status, len(faults), screen) == (2, 3 if name == "no coordinates" else 1, ""), faults  # x, y, and both
+    assert (status, len(faults), screen) == (2, 2 if name == "no coordinates" else 1, ""), faults  # lon and lat
     assert all(re.search(expected, line) and "expected" in line for line in faults), faults
     assert not out.exists()
     assert command("check", path) == (2, faults, "")
@@ -160,7 +160,7 @@ LATE: dict[str, tuple[Callable[[dict[str, Any]], object], Callable[[Path], objec
     "one profile": (nothing, edit_table("horizons.csv", lambda t: t[t["PROFILE"] == t["PROFILE"].iloc[0]]), r"profile.*expected", ""),
     "no carbon": (nothing, edit_table("horizons.csv", lambda t: t.assign(OC_PCT=np.nan)), r"expected", ""),
     "constant target": (
-        lambda told: source_of(told)["columns"].update(bulk_density={"value": 1.3, "unit": "g/cm3"}),
+        lambda told: source_of(told)["columns"].update(bulk_density={"value": 1.3, "unit": "g/cm3", "basis": "fine_earth"}),
         edit_table("horizons.csv", lambda t: t.assign(OC_PCT=1.0, STONES=0.0)), r"in all \d+ rows; expected values that differ",
         "covariates",
     ),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edaphic import recipe as recipes
 from edaphic.errors import RecipeError
-from edaphic.profiles.density.bulk_density import PEDOTRANSFER
+from edaphic.profiles.density.bulk_density import DENSITY_SOURCES, FRAGMENT_SOURCES, PEDOTRANSFER
 from edaphic.profiles.reading.columns import ROLES, UNITLESS
 from edaphic.recipe import Recipe, dump, load, parse, schema, template, template_names
 from edaphic.units import ORGANIC_MATTER_TO_CARBON, units_of
@@ -61,7 +61,7 @@ def test_a_small_recipe_gets_every_default() -> None:
     small = parse(SMALL)
     assert small.grid == recipes.GridLike(like="covs/dem.tif")
     assert small.profiles.layers == ((0.0, 30.0), (30.0, 60.0))
-    assert small.profiles.bulk_density == ("measured", "pedotransfer")
+    assert small.profiles.bulk_density == ("measured", "reported", "pedotransfer")
     assert small.profiles.sources[0].columns.given() == {
         "profile_id": recipes.Column(column="id"),
         "soc": recipes.Column(column="OC", unit="%"),
@@ -213,7 +213,8 @@ def test_a_role_without_unit_takes_none(role: str) -> None:
     text = with_changes(("profile_id: id", f"{role}: X\n        {pair}"))
     assert parse(text).profiles.sources[0].columns.given()[role] == recipes.Column(column="X")
     (fault,) = faults_of(text.replace(f"{role}: X\n", f"{role}: {{column: X, unit: m}}\n"))
-    assert fault == f"8: profiles.sources[0].columns.{role}.unit: found 'm'; expected no unit: this column has none"
+    also = ", or excel_serial" if role == "year" else ""
+    assert fault == f"8: profiles.sources[0].columns.{role}.unit: found 'm'; expected no unit: this column has none{also}"
 
 
 @pytest.mark.parametrize(
@@ -675,7 +676,9 @@ def test_recipes_of_real_data_find_their_files(name: str, shared: Path, tmp_path
 
 
 def test_choices_are_those_of_the_functions_behind_them() -> None:
-    assert set(get_args(recipes.Pedotransfer)) == {name for name in PEDOTRANSFER if "organic" not in name}
+    assert set(get_args(recipes.Pedotransfer)) == {"best", *(name for name in PEDOTRANSFER if "organic" not in name)}
+    assert get_args(recipes.BulkDensitySource) == DENSITY_SOURCES
+    assert get_args(recipes.FragmentsSource) == FRAGMENT_SOURCES
     assert list(recipes.Columns.model_fields) == list(ROLES)
 
 

@@ -85,7 +85,7 @@ def again(finished, tmp_path):
 def test_finished_run_holds_what_the_flow_promises(finished):
     _, out = finished
     promised = {
-        *(f"profiles/{name}" for name in ("horizons.parquet", "layers.parquet", "repairs.csv", "summary.json")),
+        *(f"profiles/{name}" for name in ("horizons.parquet", "layers.parquet", "repairs.csv", "duplicates.csv", "summary.json")),
         *("covariates/layers.csv", "covariates/points.parquet"),
         *(f"model/forest/{name}" for name in ("forest.npz", "model.json", "card.md")),
         *(f"evidence/{name}.csv" for name in ("metrics", "calibration", "conformal", "importance", "selection", "tuning")),
@@ -504,3 +504,26 @@ def test_a_whole_that_few_profiles_were_observed_over_is_left_out(tiny, tmp_path
     followed(path, tmp_path / "run", until="account")
     names = {file.name for file in (tmp_path / "run" / "maps").glob("*mean*.tif")}
     assert names == {f"soc_stock_mean_{layer}cm.tif" for layer in ("0-30", "30-60", "60-130")}
+
+
+def test_covariates_of_the_table_replace_those_of_the_raster(tiny, tmp_path):
+    """Elevation from the table: 5 m more than the raster at each profile; a profile without one keeps the raster's."""
+    path = tiny.copy(tmp_path / "input")
+    out = tmp_path / "run"
+    run.run(path, out, until="covariates", workers=1)
+    before = pd.read_parquet(out / "covariates" / "points.parquet").set_index("profile_id")
+    told = yaml.safe_load(path.read_text())
+    source = told["profiles"]["sources"][0]
+    source["covariates"] = ["elevation"]
+    path.write_text(yaml.safe_dump(told, sort_keys=False))
+    table = pd.read_csv(path.parent / "horizons.csv", dtype={"PROFILE": str})
+    table["elevation"] = table["PROFILE"].map(before["elevation"]) + 5.0
+    table.loc[table["PROFILE"] == table["PROFILE"].iloc[0], "elevation"] = None
+    table.to_csv(path.parent / "horizons.csv", index=False)
+    run.run(path, out, until="covariates", workers=1)
+    after = pd.read_parquet(out / "covariates" / "points.parquet").set_index("profile_id").loc[before.index]
+    change = after["elevation"] - before["elevation"]
+    assert change[table["PROFILE"].iloc[0]] == 0
+    assert set(change.drop(table["PROFILE"].iloc[0]).dropna().round(6)) == {5.0}
+    others = [name for name in before if name not in ("elevation", "reason")]
+    pd.testing.assert_frame_equal(after[others], before[others])

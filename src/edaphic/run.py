@@ -95,7 +95,8 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     faults += _check_others(told, recipe_path, grid)
     raw = pd.concat([reading.table for reading in readings], ignore_index=True)
     outside = _share_outside(raw, grid)
-    if outside == 1:
+    carried = set.intersection(*(set(source.covariates) for source in told.profiles.sources))
+    if outside == 1 and not {source.name for source in sources} <= carried:
         faults.append(_all_outside(raw, grid))
     if faults:
         raise EdaphicError(faults)

@@ -46,6 +46,11 @@ def place_case(fault: str, lon: float, lat: float, before: str, after: str = "",
     return Case(fault, A, [("a", 1, before, after)], [("a", 0, 20)] if after else [], {"lon": lon, "lat": lat}, options)
 
 
+def kept_case(fault: str, lon: float, lat: float, before: str) -> Case:
+    """Where places are not needed, the profile stays without one."""
+    return Case(fault, A, [("a", 1, before, "")], [("a", 0, 20)], {"lon": lon, "lat": lat}, {"need_places": False}, on_request=True)
+
+
 def value_case(fault: str, name: str, value: float) -> Case:
     return Case(fault, A, [("a", 1, f"{name} {value:g}", "")], [("a", 0, 20)], {name: value})
 
@@ -69,6 +74,13 @@ CASES = [
     place_case("coordinates outside -180 to 180, -90 to 90", -200.0, 41.0, "-200, 41"),
     place_case("coordinates outside -180 to 180, -90 to 90", np.inf, 41.0, "inf, 41"),
     place_case("coordinates outside the bounding box", 25.0, 41.0, "25, 41", bounding_box=BOX),
+    Case(
+        "coordinates missing", [*A, ("b", 0, 20, 9.0)], [("b", 2, ", 41", "")], [("a", 0, 20), ("b", 0, 20)], {"lon": [21.0, NAN]},
+        {"need_places": False}, on_request=True,
+    ),
+    kept_case("coordinates 0, 0", 0.0, 0.0, "0, 0"),
+    kept_case("coordinates like metres", 535000.0, 4620000.0, "535000, 4620000"),
+    kept_case("coordinates outside -180 to 180, -90 to 90", -200.0, 41.0, "-200, 41"),
     Case("several coordinates", TWO, [("a", 2, "22, 41", "21, 41")], WHOLE, {"lon": [21.0, 22.0]}),
     Case("several coordinates", TWO, [("a", 2, "0, 0", "21, 41")], WHOLE, {"lon": [21.0, 0.0], "lat": [41.0, 0.0]}),
     Case("year outside 1800 to 2100", A, [("a", 1, "1066", "")], [("a", 0, 20)], {"year": 1066.0}),

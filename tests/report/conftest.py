@@ -22,6 +22,8 @@ WHOLE = (0.0, 100.0)
 TITLE = 'Plateau <b>& "hills"</b>'
 SOURCE = "survey <1998> & co"
 CLASS_NAMES = {"1": "Forest <mixed>", "2": "Grassland & scrub", "3": "NA"}
+PARTS = {"soc": 0.04, "method": 0.16, "bulk_density": 0.5, "coarse_fragments": 0.2, "spline": 0.1, "coverage": 0.0}
+"""Share of each part in the variance of a stock."""
 Z = 1.645
 
 
@@ -107,7 +109,8 @@ class FakeRun:
                         "soc_density_kg_m3": stock / thickness_m, "soc_g_kg": stock / thickness_m / 1.3,
                         "coverage": 1.0,
                         "bulk_density_source": "pedotransfer" if place % 4 else "measured", "value_sd": 0.1 * stock,
-                        "organic_soil": place in (3, 7), "below": "unknown", "status": "ok",
+                        **{f"sd_{part}_kg_m2": 0.1 * stock * np.sqrt(part_share) for part, part_share in PARTS.items()},
+                        "organic_soil": place in (3, 7), "below": "rock" if place < 4 else "unknown", "status": "ok",
                         "source": SOURCE if place % 3 else "legacy",
                     }
                 )  # fmt: skip
@@ -124,9 +127,24 @@ class FakeRun:
         ).to_csv(self.folder / "profiles" / "repairs.csv", index=False)  # fmt: skip
         rule = {"rule": "manrique_jones_1991", "citation": "Manrique & Jones <1991>", "error_sd_g_cm3": 0.187}
         rule |= {"bias_g_cm3": -0.021, "checked_on": self.n, "checked_against": "this table"}
-        organic = rule | {"rule": "organic", "measured": 0, "pedotransfer": 3}
-        density = {"measured": self.n, "pedotransfer": 3 * self.n, "missing": 0, **rule, "organic": organic}
-        fragments = {"measured": 3 * self.n, "profile": self.n - 40, "assumed": 40, "assumed_vol_pct": 8.5}
+        choices = [
+            {
+                "choice": name, "meaning": meaning, "horizons": 3, "given": 0, "changed": changed, "thickness_cm": 90.0,
+                "soc_density_kg_m3": 40.0 * ratio, "soc_stock_kg_m2": 36.0 * ratio, "ratio": ratio,
+            }
+            for name, meaning, changed, ratio in (
+                ("kept", "as filled", 0, 1.0), ("mineral_rule", "mineral rule", 3, 1.25), ("curve_as_cap", "curve as cap", 0, 1.0),
+            )
+        ]  # fmt: skip
+        none = {"reported": 0, "gap_filling": 0, "grid": 0, "missing": 0}
+        organic = rule | none | {"rule": "organic_curve", "measured": 0, "pedotransfer": 3, "choices": choices}
+        density = {"chain": ["measured", "pedotransfer"], "measured": self.n, **none, "pedotransfer": 3 * self.n, **rule}
+        density |= {"choice": {"asked": "manrique_jones_1991"}, "second_rule": None, "measured_sd_share": 0.06, "errors": {}}
+        density |= {"converted_to_fine_earth": {"measured": 17, "reported": 0}, "basis_assumed_fine_earth": 0}
+        density |= {"gap_filling_score": None, "organic": organic}
+        fragments = {"chain": ["measured", "profile", "assumed"], "measured": 3 * self.n, "class": 0, "profile": self.n - 40}
+        fragments |= {"grid": 0, "assumed": 40, "missing": 0, "assumed_vol_pct": 8.5, "unknown_classes": {}}
+        fragments["sd"] = {"assumed": {"sd_vol_pct": 20.0, "checked_on": None, "checked_against": "ISRIC-WISE"}}
         n = self.n
         summary = {
             "profiles_read": self.n + 21, "horizons_read": 4 * self.n + 80, "profiles_kept": self.n,
@@ -136,8 +154,11 @@ class FakeRun:
                 {"top_cm": t, "bottom_cm": b, "complete": n - 5, "partial": 5, "none": int(t), "valued": n - 3}
                 for t, b in (*LAYERS, WHOLE)
             ],
-            "points_without_covariates": {},
+            "points_without_covariates": {}, "duplicates": 2, "organic_matter_to_carbon": [],
         }  # fmt: skip
+        pd.DataFrame({"kept_profile_id": ["P0000", "P0001"], "dropped_profile_id": ["Q0", "Q1"]}).to_csv(
+            self.folder / "profiles" / "duplicates.csv", index=False
+        )
         self.write_json("profiles/summary.json", summary)
 
     def covariate_tables(self) -> None:

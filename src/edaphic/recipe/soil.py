@@ -32,25 +32,22 @@ class Columns(Section):
     plus_code: Plain = _role("Open location code, instead of coordinates.")
     position_error: Annotated[Column | None, Of("length")] = _role("How exact the coordinates are.")
     year: Annotated[Column | None, Of(None, units=(EXCEL_SERIAL,))] = _role("Year or date of sampling.")
-    weight: Plain = _role("Weight of the profile in fitting and scoring (no unit).")
     top: Annotated[Column | None, Of("depth")] = _role("Upper depth of the horizon.")
     bottom: Annotated[Column | None, Of("depth")] = _role("Lower depth of the horizon.")
-    rock_depth: Annotated[Column | None, Of("depth")] = _role("Depth to bedrock.")
-    below: Plain = _role("What ends the profile: rock, or anything else for unknown.")
     soc: Annotated[Column | None, Of("soc")] = _role("Organic carbon, by mass of fine earth (below 2 mm).")
     organic_matter: Annotated[Column | None, Of("soc", organic_matter=True)] = _role(
         "Organic matter instead of organic carbon, by mass of fine earth."
     )
+    soc_method: Plain = _role("Laboratory method of organic carbon.")
     total_carbon: Annotated[Column | None, Of("soc")] = _role("Total carbon, less inorganic carbon where organic carbon is missing.")
     inorganic_carbon: Annotated[Column | None, Of("soc")] = _role("Inorganic carbon.")
     carbonate: Annotated[Column | None, Of("soc")] = _role("Calcium carbonate equivalent, where inorganic carbon is missing.")
-    soc_method: Plain = _role("Laboratory method of organic carbon.")
     soc_stock: Annotated[Column | None, Of("soc_stock")] = _role("Carbon stock of the horizon as the source reports it.")
     soc_density: Annotated[Column | None, Of("soc_density")] = _role(
         "Carbon density of the horizon as the source reports it, instead of its stock."
     )
-    bulk_density_basis: Plain = _role("Basis of the bulk density of each row, where it is not the same for all.")
     bulk_density: Annotated[Column | None, Of("bulk_density", basis=True)] = _role("Measured bulk density, oven dry, and its basis.")
+    bulk_density_basis: Plain = _role("Basis of the bulk density of each row, where it is not the same for all.")
     bulk_density_reported: Annotated[Column | None, Of("bulk_density", basis=True)] = _role(
         "Bulk density of the fine earth that the source estimated."
     )
@@ -63,6 +60,9 @@ class Columns(Section):
     sand: Annotated[Column | None, Of("texture")] = _role("Sand, by mass of fine earth.")
     ph_h2o: Plain = _role("pH in water (no unit).")
     total_n: Annotated[Column | None, Of("soc")] = _role("Total nitrogen, by mass of fine earth.")
+    weight: Plain = _role("Weight of the profile in fitting and scoring (no unit).")
+    below: Plain = _role("What ends the profile: rock, or anything else for unknown.")
+    rock_depth: Annotated[Column | None, Of("depth")] = _role("Depth to bedrock.")
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
@@ -136,7 +136,7 @@ class Cleaning(Section):
         default=None, gt=0, description="Thickness (cm) of a last horizon whose lower depth is missing; left out: it is dropped."
     )
     bounding_box: Annotated[tuple[float, float, float, float] | None, Field(strict=False)] = Field(
-        default=None, description="[west, south, east, north] in degrees that profiles must lie in; west above east crosses 180 degrees."
+        default=None, description="Box [west, south, east, north] in degrees that profiles must lie in; west above east crosses 180."
     )
 
 
@@ -275,7 +275,8 @@ class Profiles(Section):
             chain, grid = given.get(key), f"{key}_grid"
             asks = isinstance(chain, (list, tuple)) and "grid" in chain
             if asks and grid not in given:
-                faults.append(Fault((key,), "grid among the sources without rasters", f"{grid}: {{layers: {{0-30: file.tif}}, unit: ...}}"))
+                expected = f"{grid}: {{layers: {{0-30: file.tif}}, unit: ...}}"
+                faults.append(Fault((key,), "grid among the sources without rasters", expected))
             rasters = given.get(grid)
             if key == "bulk_density" and isinstance(rasters, dict) and "basis" not in rasters:
                 faults.append(Fault((grid,), "no basis", "basis: fine_earth, whole_soil or fine_earth_whole_volume"))

@@ -42,7 +42,8 @@ FORMATS: dict[str, TableFormat] = {
     "layers": _format(
         "profiles/layers.parquet",
         "profile_id top_cm bottom_cm soc_stock_kg_m2",
-        "year soc_density_kg_m3 soc_g_kg coverage organic_soil status source",
+        "year soc_density_kg_m3 soc_g_kg coverage organic_soil below status source value_sd sd_soc_kg_m2 sd_method_kg_m2"
+        " sd_bulk_density_kg_m2 sd_coarse_fragments_kg_m2 sd_spline_kg_m2 sd_coverage_kg_m2",
         "profile_id bulk_density_source below status source",
     ),
     "repairs": _format(

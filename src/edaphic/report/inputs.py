@@ -21,7 +21,6 @@ from edaphic.report.maps import read_grid
 from edaphic.report.tables import PageTable, made, text_cell
 from edaphic.report.words import (
     MISSING,
-    NO_BREAK_SPACE,
     capital,
     count,
     fixed,
@@ -249,55 +248,3 @@ def evidence_designs(run: RunFolder) -> list[tuple[str, str]]:
     """Designs of the metrics table and what each leaves out."""
     names = designs_of(run.table("metrics"), with_in_sample=True)
     return [(name.replace("_", " "), design_words(run, name)) for name in names]
-
-
-def density_facts(run: RunFolder) -> list[tuple[str, str]]:
-    """Where bulk density and coarse fragments come from, as terms and sentences."""
-    density, fragments = run.summary.get("bulk_density"), run.summary.get("coarse_fragments")
-    facts = []
-    if isinstance(density, Mapping):
-        facts.append(("Bulk density", _density_sentence(density)))
-    if isinstance(fragments, Mapping):
-        facts.append(("Coarse fragments", _fragments_sentence(fragments)))
-    factors = run.summary.get("organic_matter_to_carbon")
-    if isinstance(factors, list) and factors:
-        shares = ", ".join(fixed(float(factor), 3) for factor in dict.fromkeys(factors))
-        facts.append(("Organic matter", f"taken to hold {shares} of carbon (an assumption of the recipe)."))
-    return facts
-
-
-def _density_sentence(density: Mapping[str, Any]) -> str:
-    measured, estimated = density.get("measured"), density.get("pedotransfer")
-    text = f"measured in {count(measured)} horizons, estimated by a pedotransfer rule in {count(estimated)}"
-    if density.get("missing"):
-        text += f", missing in {count(density['missing'])}"
-    text += f". Rule: {_rule_words(density)}" if density.get("rule") else ""
-    organic = density.get("organic")
-    if isinstance(organic, Mapping) and organic.get("pedotransfer"):
-        text += f". Organic horizons, {count(organic['pedotransfer'])} of the estimated: {_rule_words(organic)}"
-    return text + "."
-
-
-def _rule_words(rule: Mapping[str, Any]) -> str:
-    """Name and citation of a pedotransfer rule, and how wrong it is."""
-    text = str(rule.get("rule"))
-    if rule.get("citation"):
-        text += f" ({rule['citation']})"
-    if is_known(rule.get("error_sd_g_cm3")):
-        text += f", error {number(rule['error_sd_g_cm3'], 2)}{NO_BREAK_SPACE}g/cm³ (sd)"
-    if is_known(rule.get("bias_g_cm3")):
-        text += f", bias {number(rule['bias_g_cm3'], 2)}{NO_BREAK_SPACE}g/cm³"
-    if is_known(rule.get("checked_on")):
-        text += f", checked on {count(rule['checked_on'])} measured horizons"
-        text += f" of {rule['checked_against']}" if rule.get("checked_against") else ""
-    return text
-
-
-def _fragments_sentence(fragments: Mapping[str, Any]) -> str:
-    text = (
-        f"measured in {count(fragments.get('measured'))} horizons, taken from other horizons of the profile in "
-        f"{count(fragments.get('profile'))}, assumed in {count(fragments.get('assumed'))}"
-    )
-    if fragments.get("assumed") and is_known(fragments.get("assumed_vol_pct")):
-        text += f" ({number(fragments['assumed_vol_pct'], 2)}{NO_BREAK_SPACE}% of the volume)"
-    return text + "."

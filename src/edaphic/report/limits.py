@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edaphic.report.budget import PART_WORDS, largest_part
+from edaphic.report.density import assumed_share, density_error, estimated_share, organic_choices
 from edaphic.report.facts import (
     Target,
     calibration,
@@ -13,7 +15,6 @@ from edaphic.report.facts import (
     has_bounds,
     interval_of,
     metric,
-    share,
     without_covariates,
 )
 from edaphic.report.folder import RunFolder
@@ -22,6 +23,7 @@ from edaphic.report.words import count, fixed, is_known, layer_text, listing, nu
 _SMALL_GAP = 0.03
 _SMALL_WIDENING = 0.02
 _MANY_UNREACHED = 0.25
+_SMALL_CHOICE = 0.01
 
 
 def limits(run: RunFolder, target: Target) -> list[str]:
@@ -45,7 +47,8 @@ def limits(run: RunFolder, target: Target) -> list[str]:
         _applicability(run),
         _observed_in_part(run),
         _density(run, target),
-        _organic(run),
+        _budget(run, target),
+        _organic(run, target),
         _time(run),
         _dropped(run),
         _references(run),
@@ -152,38 +155,68 @@ def _observed_in_part(run: RunFolder) -> Iterable[str]:
             total = plural(wholly + in_part + not_at_all, "profile")
             unreached.append(f"{layer_text(top, bottom)} by {count(not_at_all)} of {total}")
         if in_part > 0.0:
-            valued = entry.get("valued")
-            kept = min(in_part, max(0.0, float(valued) - wholly)) if is_known(valued) else in_part
+            kept = _stretched(run, (top, bottom), wholly, in_part, entry.get("valued"))
             for n, part in ((kept, stretched), (in_part - kept, unused)):
-                part += [f"{layer_text(top, bottom)} in {plural(n, 'profile')}"] if n else []
+                part += [f"{layer_text(top, bottom)} in {plural(n, 'profile')}"] if n > 0 else []
     if unreached:
         yield f"Not reached: {listing(unreached)}. These layers rest on the other, deeper profiles."
     if unused:
         yield f"Observed only in part, and so not used: {listing(unused)}."
     if stretched:
         yield f"Observed only in part, the observed part standing for the whole layer: {listing(stretched)}."
+    table = run.table("layers")
+    unfitted = 0 if table is None else table.loc[table["status"] == "no beta", "profile_id"].nunique()
+    if unfitted:
+        yield f"No beta function could be fitted to {plural(unfitted, 'profile')}, which give no stocks."
+
+
+def _stretched(run: RunFolder, layer: tuple[float, float], wholly: float, in_part: float, valued: object) -> float:
+    """Profiles whose observed part stands for the layer: by the status of the layer table, else from the counts."""
+    table = run.table("layers")
+    if table is not None:
+        here = table.loc[(table["top_cm"] == layer[0]) & (table["bottom_cm"] == layer[1]), "status"]
+        if here.isin(["partial", "incomplete"]).any():
+            return min(in_part, float((here == "partial").sum()))
+    if not isinstance(valued, (int, float)) or not is_known(valued):
+        return in_part
+    return min(in_part, max(0.0, float(valued) - wholly))
 
 
 def _density(run: RunFolder, target: Target) -> Iterable[str]:
     if target.name == "SOC content":
         return
-    estimated = share(counted(run, "bulk_density", "pedotransfer"), counted(run, "bulk_density", "measured"))
+    estimated = estimated_share(run)
     if is_known(estimated) and estimated > 0.0:
-        error = counted(run, "bulk_density", "error_sd_g_cm3")
+        error = density_error(run)
         size = f", with an error of about {number(error, 2)} g/cm³ (sd)" if is_known(error) else ""
         yield (
             f"Bulk density is estimated, not measured, in {percent(estimated)} of the horizons{size}. The held-out "
             "values that the map is judged by are made with it too, so the evidence does not show this error."
         )
-    fragments = [counted(run, "coarse_fragments", name) for name in ("assumed", "measured", "profile")]
-    assumed = share(*fragments)
+    assumed = assumed_share(run)
     if is_known(assumed) and assumed > 0.0:
         value = counted(run, "coarse_fragments", "assumed_vol_pct")
         text = f" ({number(value, 2)} % of the volume)" if is_known(value) else ""
         yield f"Coarse fragments are assumed{text} in {percent(assumed)} of the horizons; stonier soils hold less."
 
 
-def _organic(run: RunFolder) -> Iterable[str]:
+def _budget(run: RunFolder, target: Target) -> Iterable[str]:
+    largest = largest_part(run)
+    if largest is not None and target.name != "SOC content":
+        part, share = largest
+        yield (
+            f"The largest part of the error of a profile's stock is {PART_WORDS[part]}: on average {percent(share)} of its "
+            "variance in a layer."
+        )
+
+
+def _organic(run: RunFolder, target: Target) -> Iterable[str]:
+    ratios = [row["ratio"] for row in organic_choices(run)[1:] if is_known(row.get("ratio"))]
+    if ratios and max(abs(ratio - 1.0) for ratio in ratios) >= _SMALL_CHOICE and target.name != "SOC content":
+        yield (
+            f"Other choices of the bulk density of organic horizons would give {fixed(min(1.0, *ratios))} to "
+            f"{fixed(max(1.0, *ratios))} times their carbon."
+        )
     table = run.table("layers")
     if table is None:
         return

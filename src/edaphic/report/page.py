@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from edaphic.report import inputs, limits, pictures, plausibility, provenance, tables
+from edaphic.report import budget, density, inputs, limits, pictures, plausibility, provenance, tables
 from edaphic.report.answer import answer, title_of
 from edaphic.report.facts import (
     Target,
@@ -119,7 +119,10 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "selection": inputs.selection(run),
         "tuning": inputs.tuning(run),
         "repairs": inputs.repairs(run),
-        "density": inputs.density_facts(run),
+        "density": budget.profile_facts(run) + density.density_facts(run),
+        "organic_choices": density.organic_table(run, target),
+        "budget": budget.error_budget(run, target),
+        "budget_words": " ".join(budget.defaults_words(run)),
         "maps": maps,
         "reduction": _reduction(run, maps),
         "designs": inputs.evidence_designs(run),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from edaphic.report.density import assumed_share, estimated_share
 from edaphic.report.facts import (
     Target,
     calibration,
@@ -19,7 +20,6 @@ from edaphic.report.facts import (
     held_out,
     interval_of,
     metric,
-    share,
     single_layers,
     stock_rows,
     whole_stock,
@@ -287,14 +287,8 @@ def _coverage(run: RunFolder) -> list[Check]:
 
 
 def _inputs(run: RunFolder) -> list[Check]:
-    estimated = share(counted(run, "bulk_density", "pedotransfer"), counted(run, "bulk_density", "measured"))
-    assumed = share(
-        counted(run, "coarse_fragments", "assumed"),
-        counted(run, "coarse_fragments", "measured"),
-        counted(run, "coarse_fragments", "profile"),
-    )
     found = []
-    for name, value in (("bulk density estimated", estimated), ("coarse fragments assumed", assumed)):
+    for name, value in (("bulk density estimated", estimated_share(run)), ("coarse fragments assumed", assumed_share(run))):
         if is_known(value):
             good = value <= _MOST_ESTIMATED
             found.append(Check(name, f"{percent(value)} of horizons", "at most 50 %", OK if good else LOOK))

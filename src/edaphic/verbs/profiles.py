@@ -13,9 +13,9 @@ import pandas as pd
 from edaphic import profiles, recipe
 from edaphic.errors import EdaphicError, RunError, TableError
 from edaphic.profiles import Column, DepthFunction
-from edaphic.recipe import ProfileRecipe
+from edaphic.recipe import ProfileRecipe, ProfileSource
 from edaphic.stages import Say
-from edaphic.stages.soil import make_stocks, read_checked
+from edaphic.stages.soil import PathOf, columns_of, make_stocks
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 RECIPES = (".yaml", ".yml")
@@ -75,20 +75,23 @@ def stock(
     readings = []
     for i, source in enumerate(told.profiles.sources):
         say(f"reading {Path(source.horizons).name}", i, len(told.profiles.sources))
-        readings.append(read_checked(source, path_of, places=False))
+        readings.append(_read(source, path_of))
     faults = [fault for reading in readings for fault in reading.faults]
     if faults:
         raise TableError(faults)
     made = make_stocks(
         told.profiles, [reading.checked() for reading in readings], wanted, path_of=path_of, seed=told.seed, say=say, places=False
     )
+    name = ", ".join(Path(source.horizons).name for source in told.profiles.sources)
+    _check_left(made.horizons, name, len(made.raw), made.repairs)
+    # Horizons without a bulk density are clean, and still give no layer.
+    _check_left(made.layers, name, len(made.raw), made.repairs)
     result = made.layers
     if esm is not None:
         say("equivalent soil mass", 3, 4)
         reference = profiles.parse_reference(esm, made.horizons, wanted)
         result = profiles.equivalent_stocks(made.horizons, reference)
     written = write_tables(out, result, {"repairs": made.repairs, "duplicates": made.duplicates})
-    valued = int(result["soc_stock_kg_m2"].notna().sum())
     lines = [line for reading in readings for line in reading.understood]
     lines.append(
         f"profiles    {made.summary['profiles_kept']:,} of {made.summary['profiles_read']:,}, horizons "
@@ -96,7 +99,7 @@ def stock(
     )
     lines += repair_lines(made.repairs)
     lines += [f"duplicates  {len(made.duplicates):,} profiles merged"] if len(made.duplicates) else []
-    lines.append(f"stocks      {valued:,} of {len(result):,} layers have one")
+    lines += value_lines("stocks", result, "soc_stock_kg_m2")
     return lines + [f"wrote       {path}" for path in written]
 
 
@@ -150,10 +153,11 @@ def harmonise(
     say("depth functions", 1, 3)
     result, repairs = profiles.harmonise(raw, layers, how, nonnegative=not negative, shift_organic=shift_organic)
     log = profiles.concat_repairs([unread, repairs])
+    _check_left(result, Path(horizons).name, len(raw), log)
     written = write_tables(out, result, {"repairs": log})
     lines = [*reading.understood, f"profiles    {result['profile_id'].nunique():,} of {raw['profile_id'].nunique():,}"]
     lines += repair_lines(log)
-    lines.append(f"layers      {int(result['value'].notna().sum()):,} of {len(result):,} have a value")
+    lines += value_lines("layers", result, "value")
     return lines + [f"wrote       {path}" for path in written]
 
 
@@ -163,6 +167,31 @@ def repair_lines(repairs: pd.DataFrame) -> list[str]:
         return ["repairs     none"]
     counts = repairs.groupby(["fault", "action"], sort=False).size().reset_index(name="cases")
     return [f"repairs     {row.cases:,} x {row.fault}: {row.action}" for row in counts.itertuples()]
+
+
+def value_lines(word: str, result: pd.DataFrame, value: str) -> list[str]:
+    """How many layers have a value, and why none has one.
+
+    >>> value_lines("stocks", pd.DataFrame({"soc": [float("nan")] * 2, "status": ["uncovered"] * 2}), "soc")
+    ['stocks      0 of 2 layers have one: no layer has a value (2 x uncovered)']
+    """
+    valued = int(result[value].notna().sum())
+    line = f"{word:<11} {valued:,} of {len(result):,} layers have one"
+    if valued:
+        return [line]
+    causes = result["status"].value_counts(sort=False).sort_index()
+    return [f"{line}: no layer has a value ({', '.join(f'{count:,} x {status}' for status, count in causes.items())})"]
+
+
+def _check_left(left: pd.DataFrame, name: str, read: int, repairs: pd.DataFrame) -> None:
+    """A table in which nothing is left is a fault, and the fault that took most of it is named."""
+    if len(left):
+        return
+    taken = repairs[repairs["action"].str.contains("dropped|left out|removed") & (repairs["fault"] != "site without horizons")]
+    counts = taken["fault"].value_counts()
+    # Ties go to the fault that comes first in the log.
+    most = next((f" (most often: {fault}, {counts[fault]:,} times)" for fault in taken["fault"] if counts[fault] == counts.max()), "")
+    raise TableError(f"{name}: no horizon is left of {read:,}{most}; expected at least one with depths and a value that can be")
 
 
 def check_out(out: Path) -> None:
@@ -226,3 +255,17 @@ def _told(horizons: str, layers: Layers | None, section: Mapping[str, Any], tabl
 def _spelled(column: Column) -> dict[str, Any]:
     given = {"column": column.column, "unit": column.unit, "value": column.value, "basis": column.basis}
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _read(source: ProfileSource, path_of: PathOf) -> profiles.SourceRead:
+    """One source with coordinates where it has them: they tell which profiles are one, and stay in the table."""
+    return profiles.read_checked(
+        path_of(source.horizons),
+        columns_of(source),
+        sites=None if source.sites is None else path_of(source.sites),
+        crs=source.crs,
+        source=source.name,
+        schema=source.vocabulary,
+        covariates=source.covariates,
+        places=None,
+    )

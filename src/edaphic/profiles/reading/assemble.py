@@ -154,9 +154,10 @@ def build(reading: Assembly) -> pd.DataFrame:
             name = _NAMES.get(role) or CANONICAL[role]
             if role == "coarse_fragments" and str(columns[0].unit).startswith("mass"):
                 name = "coarse_fragments_mass_pct"
+            before = len(reading.faults)
             table[name] = _numbers(reading, role, columns[0])
             needed = role in _NEEDS_NUMBERS and not (role in ("soc", "organic_matter") and "total_carbon" in roles)
-            if needed and not reading.faults and table[name].isna().all():
+            if needed and len(reading.faults) == before and table[name].isna().all():
                 file = f"{tables.name}: columns.{role}"
                 reading.faults.append(f"{file}: no number in {columns[0].column!r}; expected numbers")
     if "soc_density_kg_m3" in table:
