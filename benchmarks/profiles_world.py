@@ -243,8 +243,8 @@ def main() -> None:
         watched([*itself, "steps"])
         command = watched([sys.executable, "-m", "edaphic", "stock", str(path), "-o", str(folder / "command.parquet")])
         told = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
-        ways = [pd.read_parquet(folder / f"{way}.parquet") for way in ("whole", "steps")]
-        pd.testing.assert_frame_equal(*ways, check_exact=True)
+        one, other = (pd.read_parquet(folder / f"{way}.parquet") for way in ("whole", "steps"))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
         size = sum((folder / name).stat().st_size for name in ("north.csv", "south.csv")) / 1e6
         of_command = folder / "command.duplicates.csv"
         merged = len(pd.read_csv(of_command)) if of_command.exists() else 0

@@ -79,7 +79,7 @@ def test_a_name_without_a_known_unit_is_a_fault_until_stated_or_ignored() -> Non
     assert len(faults) == 1
     assert "columns.bulk_density: 'BLD' of schema gsif: found no unit" in faults[0]
     assert "found in t/m3 and in kg/m3" in faults[0]
-    assert faults[0].endswith("or ignore: true")
+    assert faults[0].endswith("or this role among those to ignore")
     assert found_in(row, {"bulk_density": Column(ignore=True)}).faults == []
     assert "found no basis" in found_in(row, {"bulk_density": Column("BLD", unit="kg/m3")}).faults[0]
     stated = found_in(row, {"bulk_density": Column("BLD", unit="kg/m3", basis="fine_earth")})

@@ -67,7 +67,7 @@ def error_budget(run: RunFolder, target: Target) -> PageTable | None:
         rows.append((layer_text(top, bottom), count(float(len(here))), *medians, *shares))
     names = (PART_NAMES[part] for part in PARTS)
     columns = ("Layer", "Profiles", "Median stock (kg/m²)", "Median error, sd (kg/m²)", *names)
-    return made("Error of a profile's stock, and the share of each part in its variance", columns, rows)
+    return made("Error of a profile's stock, and the share of each part in its variance (mean over profiles)", columns, rows)
 
 
 def largest_part(run: RunFolder) -> tuple[str, float] | None:

@@ -186,7 +186,7 @@ def _take_aliases(tables: Tables, columns: Mapping[str, Column], found: Resoluti
             fault = fault_of(tables, role, Column(name, unit=alias.unit, basis=alias.basis), "bulk_density_basis" in columns)
             if fault:
                 found.faults.append(
-                    f"{tables.name}: columns.{role}: {name!r} of schema {found.schema}: {fault} ({alias.note}), or ignore: true"
+                    f"{tables.name}: columns.{role}: {name!r} of schema {found.schema}: {fault} ({alias.note}), or this role among those to ignore"
                 )
                 continue
             chosen = [(name, alias)]
