@@ -36,7 +36,7 @@ SPLINED = {
     "GH0072": "gap at 36-55 cm",
     "ID0076": "thin upper horizon",
 }
-BY_BETA = {"CD0067": "even decline", "ID0076": "carbon in a thin topsoil", "BI0032": "carbon to depth"}
+BY_BETA = {"CD0067": "even decline", "ID0076": "carbon in a thin topsoil", "BE0001": "steep decline", "BI0032": "carbon to depth"}
 DEPTHS = np.array([20.0, 40.0, 60.0, 80.0, 100.0])
 PART_NAMES = dict(
     zip(PARTS, ("carbon, one analysis", "laboratory method", "bulk density", "coarse fragments", "spline", "unobserved part"), strict=True)
@@ -104,9 +104,7 @@ def draw_modes(horizons: pd.DataFrame) -> Figure:
         share = 100.0 * np.arange(1, apart.size + 1) / apart.size
         label = f"{tops[k]:.0f}-{bottoms[k]:.0f} cm ({apart.size:,} profiles)"
         axis.plot(apart, share, color=colour, linestyle=style, linewidth=1.8, label=label)
-        print(
-            f"modes {label}: {np.quantile(apart, (0.05, 0.5, 0.95)).round(2)} % (5, 50, 95 %); above 0: {100 * (apart > 0).mean():.0f} %"
-        )
+        print(f"modes {label}: {np.quantile(apart, (0.05, 0.5, 0.95)).round(2)} % (5, 50, 95 %); above 0: {100 * (apart > 0).mean():.0f} %")
     axis.axvline(0.0, color=GREY, linewidth=1.0)
     axis.set_xlim(-4.0, 12.0)
     axis.set_ylim(0.0, 100.0)
@@ -123,7 +121,7 @@ def draw_beta(horizons: pd.DataFrame) -> Figure:
     layers, _ = profiles.layer_table(horizons[horizons["profile_id"].isin(list(BY_BETA))], [(d - 20.0, d) for d in DEPTHS])
     figure, axes = canvas(2, 2, 7.4, 7.2)
     depth = np.linspace(0.0, 100.0, 201)
-    for axis, (name, title) in zip(axes, BY_BETA.items(), strict=False):
+    for axis, (name, title) in zip(axes, BY_BETA.items(), strict=True):
         stock = np.cumsum(layers.loc[layers["profile_id"] == name, "soc_stock_kg_m2"].to_numpy())
         axis.plot(np.append(0.0, stock), np.append(0.0, DEPTHS), "o", color=BLACK, markersize=6, label="observed, by spline")
         lines = (("ratio", BLUE, "-"), ("truncated", ORANGE, "--"), ("log_linear", VERMILION, "-."))
@@ -139,8 +137,7 @@ def draw_beta(horizons: pd.DataFrame) -> Figure:
         axis.set_title(f"{name}: {title}")
         axis.set_xlabel("stock from the surface (kg/m²)")
         axis.set_ylabel("depth (cm)")
-        axis.legend(loc="upper right" if stock[0] < 0.2 * stock[-1] else "lower left", fontsize=8.6)
-    axes[-1].set_axis_off()
+        axis.legend(loc="upper right" if stock[0] < 0.2 * stock[-1] else "lower left", fontsize=8.6, frameon=True)
     return figure
 
 

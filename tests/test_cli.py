@@ -11,7 +11,7 @@ import yaml
 
 from edaphic import __version__, cli, recipe
 
-VERBS = ("demo", "template", "schema", "check", "run", "report")
+VERBS = ("demo", "template", "schema", "check", "run", "report", "harmonise", "stock")
 
 
 @pytest.fixture

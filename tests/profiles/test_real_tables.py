@@ -100,9 +100,9 @@ TABLES = {
     # cm; Ajumako-2-8 0-20 cm twice, number for number; Chinyanghuku-1-3 0-20 cm with 3.67 and 5.25 g/kg; depth of rock -999.
     "africa_north": Table(
         "africa_north/afsp_horizons.csv.gz",
-        profiles=(16165, 14821),
-        horizons=(54883, 42268),
-        full=(12457, 4746),
+        profiles=(16165, 14808),
+        horizons=(54883, 42241),
+        full=(12447, 4745),
         repairs={
             "not a number": 99,
             "above the surface": 36,
@@ -116,25 +116,25 @@ TABLES = {
         },
         columns={"bulk_density": fine_earth("BLD", "t/m3")},
         sites="africa_north/afsp_sites.csv.gz",
-        duplicates=34,
+        duplicates=47,
     ),
     # README: 8526 profiles, 6462 with coordinates (2064 without), carbon up to 961 g/kg, no overlaps. By eye: ES0005 665.6 and 961.1 g/kg.
     "wise": Table(
         "wise_profiles/wise_layers.csv.gz",
-        profiles=(8526, 6228),
-        horizons=(40108, 26340),
-        full=(5639, 3795),
+        profiles=(8526, 6220),
+        horizons=(40108, 26302),
+        full=(5633, 3790),
         repairs={"coordinates missing": 2064, "soc missing": 4391, "soc outside 0 to 600 g/kg": 16, "gap": 227},
         columns={"bulk_density": fine_earth("BLD", "kg/m3")},
-        duplicates=41,
+        duplicates=49,
     ),
     # Several cores share one code of a place, so horizons lie within each other. By eye: 6JVXGR86+9RX has six cores with 4-10 cm, of 22 to
     # 366 g/kg, mean 153.5; 589WVHW5+FJ4 has 0-6 beside 0-5 and 5-34 cm.
     "mangrove": Table(
         "mangrove_spacetime/mangrove_soc_regression_matrix.csv.gz",
-        profiles=(2128, 2115),
-        horizons=(9699, 7038),
-        full=(1339, 1025),
+        profiles=(2128, 2105),
+        horizons=(9699, 7007),
+        full=(1333, 1021),
         repairs={
             "depth finer than 0.01 cm": 7,
             "soc outside 0 to 600 g/kg": 4,
@@ -145,7 +145,7 @@ TABLES = {
             "gap": 651,
         },
         columns={"bulk_density": fine_earth("db_od", "t/m3")},
-        duplicates=12,
+        duplicates=22,
     ),
     # Densities of carbon only: horizons 10 cm thick with gaps between, so no layer is observed from top to bottom.
     "oneProfile": Table(
@@ -188,9 +188,9 @@ TABLES = {
     # By eye: sites are spelt otherwise in the two tables (BL1N and Bl1N); NH1aA has a density of 9.7 g/cm3; two densities are the word na.
     "soc_landuse_pairs": Table(
         "soc_landuse_pairs/horizons.csv",
-        profiles=(492, 451),
-        horizons=(1946, 1842),
-        full=(291, 162),
+        profiles=(492, 450),
+        horizons=(1946, 1834),
+        full=(290, 162),
         repairs={
             "not a number": 2,
             "site without horizons": 54,
@@ -215,6 +215,7 @@ TABLES = {
             "soc_stock": Column("reported SOC stock (tC/ha)", unit="t/ha"),
         },
         sites="soc_landuse_pairs/sites.csv",
+        duplicates=1,
     ),
     # 0-15 cm only, by two constants; two of 155 rows have no organic matter.
     "meuse": Table(
@@ -261,7 +262,8 @@ def test_table(shared: Path, table: Table) -> None:
     assert tuple(int((full["top_cm"] == top).sum()) for top, _ in LAYERS) == table.full
     valued = layers["soc_stock_kg_m2"].dropna()
     assert len(valued) == sum(table.full)
-    assert ((valued >= 0) & (valued < 150)).all()
+    # Most is in LV0001 of wise, peat of 54 % carbon: 302 kg/m2 in 70 cm at 0.8 g/cm3.
+    assert ((valued >= 0) & (valued < 310)).all()
     assert not tidy.horizons.duplicated(["profile_id", "top_cm"]).any()
 
 
@@ -269,7 +271,7 @@ def test_stocks_of_the_macedonian_topsoil(shared: Path) -> None:
     """README: about 6.6 kg/m2 where the column is organic matter, by the authors' mean density; the median is lower than a mean."""
     _, layers, _ = made(shared, TABLES["macedonia"])
     top = layers[layers["top_cm"] == 0]["soc_stock_kg_m2"].dropna()
-    assert (round(float(top.median()), 2), round(float(top.mean()), 1)) == (4.98, MEAN)
+    assert (round(float(top.median()), 2), round(float(top.mean()), 1)) == (4.98, 5.5)
 
 
 def test_stocks_of_two_examples(shared: Path) -> None:
@@ -278,7 +280,8 @@ def test_stocks_of_two_examples(shared: Path) -> None:
     _, mineral, _ = made(shared, TABLES["profile_399"])
     by_hand = 8.2 * 1.34 * 0.1 * 0.94 + 7.5 * 1.367 * 0.1 * 0.94 + 6.1 * 1.382 * 0.1 * 0.93
     assert float(mineral["soc_stock_kg_m2"].iloc[0]) == pytest.approx(by_hand, rel=0.04)
-    assert 1.1 + 1.0 + 3.0 * 10 / 35 == pytest.approx(by_hand, rel=0.07)
+    own = 1.1 + 1.0 + 3.0 * 10 / 35
+    assert own == pytest.approx(by_hand, rel=0.07)
     _, organic, _ = made(shared, TABLES["profile_CAN"], ((0.0, 31.0), (31.0, 122.0)))
     assert organic["soc_stock_kg_m2"].tolist() == pytest.approx([25.7, 23.9 + 24.1 + 24.3], rel=0.01)
 

@@ -26,6 +26,7 @@ class Tidying:
     years: float = 1.0
     depth_cm: float = 1.0
     share: float = 0.05
+    copies_within_source: bool = False
     soc_methods: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -76,7 +77,14 @@ def tidy(sources: Sequence[tuple[pd.DataFrame, pd.DataFrame]], how: Tidying = AS
     )
     log = [unread, factors, repairs]
     merged, duplicates = (
-        merge_duplicates(horizons, distance_m=how.distance_m, years=how.years, depth_cm=how.depth_cm, share=how.share)
+        merge_duplicates(
+            horizons,
+            distance_m=how.distance_m,
+            years=how.years,
+            depth_cm=how.depth_cm,
+            share=how.share,
+            copies_within_source=how.copies_within_source,
+        )
         if how.merge
         else (horizons, merge_duplicates(horizons.iloc[:0])[1])
     )

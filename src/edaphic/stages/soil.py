@@ -124,6 +124,7 @@ def _tidying(recipe: Profiles) -> Tidying:
         years=twice.years,
         depth_cm=twice.depth_cm,
         share=twice.share,
+        copies_within_source=twice.copies_within_source,
         soc_methods=recipe.soc_methods,
     )
 

@@ -72,6 +72,7 @@ def stock(
     def path_of(value: str) -> Path | str:
         return recipe.address(told, root, value)
 
+    check_out(out, [path_of(path) for source in told.profiles.sources for path in (source.horizons, source.sites) if path is not None])
     readings = []
     for i, source in enumerate(told.profiles.sources):
         say(f"reading {Path(source.horizons).name}", i, len(told.profiles.sources))
@@ -139,7 +140,7 @@ def harmonise(
     list of str
         What was done, for the screen.
     """
-    check_out(out)
+    check_out(out, (horizons, table.sites))
     say(f"reading {Path(horizons).name}", 0, 3)
     reading = profiles.read_property(
         horizons,
@@ -194,8 +195,13 @@ def _check_left(left: pd.DataFrame, name: str, read: int, repairs: pd.DataFrame)
     raise TableError(f"{name}: no horizon is left of {read:,}{most}; expected at least one with depths and a value that can be")
 
 
-def check_out(out: Path) -> None:
-    """The output can be written, before any work is done."""
+def check_out(out: Path, inputs: Sequence[Path | str | None] = ()) -> None:
+    """The output can be written, and is none of the inputs, before any work is done."""
+    if out.name.lower() in ENDINGS:
+        raise RunError(f"--out {out}: found an ending alone; expected a name before it")
+    for given in inputs:
+        if given is not None and Path(given).is_file() and out.is_file() and out.samefile(given):
+            raise RunError(f"--out {out}: found a table that is read; expected another name")
     if not str(out).lower().endswith(ENDINGS):
         raise RunError(f"--out {out}: found another ending; expected one of {', '.join(ENDINGS)}")
     if out.is_dir():

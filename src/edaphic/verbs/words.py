@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from edaphic.errors import TableError
 from edaphic.profiles import BASES, ROLES, UNITLESS, Column
+from edaphic.profiles.reading.columns import WITH_BASIS
 from edaphic.recipe import read_layer
 from edaphic.units import units_of
 
@@ -41,7 +42,7 @@ def read_columns(words: Iterable[str]) -> dict[str, Column]:
     """Columns from ``ROLE=COLUMN[:UNIT[:BASIS]]`` or ``ROLE==VALUE[:UNIT]``.
 
     >>> read_columns(["soc=OC:%", "top==0:cm", "profile_id=id"])["soc"]
-    Column(column='OC', unit='%', value=None, to_carbon=None, basis=None, ignore=False)
+    Column(column='OC', unit='%', value=None, to_carbon=None, basis=None, site_column=None, censored_at=None, ignore=False)
     >>> read_columns(["bulk_density=BD:g/cm3:whole_soil"])["bulk_density"].basis
     'whole_soil'
     """
@@ -71,16 +72,15 @@ def read_columns(words: Iterable[str]) -> dict[str, Column]:
 
 
 def _parts(role: str, text: str) -> tuple[str, str | None, str | None]:
-    """Column, unit and basis: only what stands behind a colon as such is taken for one, since names may hold colons."""
-    name, unit, basis = text, None, None
-    head, colon, tail = name.rpartition(":")
-    if colon and tail in BASES:
-        name, basis = head, tail
-        head, colon, tail = name.rpartition(":")
-    if colon and ROLES[role] not in UNITLESS:
-        # What is no unit is kept as the unit: the message about it is better than one about an unknown column.
-        name, unit = (head, tail) if tail in units_of(ROLES[role]) or "/" in tail or "%" in tail else (name, None)
-    return name, unit, basis
+    """Column, unit and basis: names may hold colons, so they are parted from the right."""
+    if ROLES[role] in UNITLESS:
+        return text, None, None
+    head, _, tail = text.rpartition(":")
+    name, colon, unit = head.rpartition(":")
+    # What is no unit or no basis is kept as one: the message about it is better than one about an unknown column.
+    if colon and (tail in BASES or (role in WITH_BASIS and unit in units_of(ROLES[role]))):
+        return name, unit, tail
+    return (head, tail, None) if head else (text, None, None)
 
 
 def _constant(role: str, text: str) -> float | str | None:

@@ -9,9 +9,10 @@ validation set makes the validation too good. Two records are one profile if all
 - Year: within ``years``; a missing year agrees with any.
 - Depths: the same number of horizons, each top and bottom within ``depth_cm``. A record that lacks a horizon or stops earlier is another.
 - Organic carbon of every horizon, both missing or within ``share`` of the larger. Chance agreement is common where little is compared,
-  hence two cases ask for copies (:data:`COPY_SHARE`, at least two horizons with carbon): records of one source, which itself holds them
-  for two profiles (the plots of a trial, neighbours in a dense survey), and records further apart than ``distance_m`` with fewer than
-  :data:`HORIZONS_FAR` horizons with carbon.
+  hence two cases ask for copies (:data:`COPY_SHARE`): records further apart than ``distance_m`` with fewer than :data:`HORIZONS_FAR`
+  horizons with carbon (copies of at least two), and single horizons of one source, which itself holds them for two profiles: they have
+  to lie at one point (:data:`POINT_M`) as well. Neighbours in a dense survey and plots of a trial can agree within 5 %: where a source is
+  known to hold each profile once, ``copies_within_source`` merges in it only copies of at least two horizons.
 - Bulk density (on one basis), clay, pH and nitrogen do not contradict: of the values that both have, at most a third differ, by more
   than ``share`` and more than the last digit in use (:data:`DIGIT`; pH, a logarithm, by more than 0.1). Carbon decides; a mended clay
   content does not make another profile. Silt, sand and fragments are not asked, sources define them differently.
@@ -43,6 +44,8 @@ STEP_NOISE_DEG = 6e-6
 COPY_SHARE = 1e-4
 HORIZONS_COPY = 2
 HORIZONS_FAR = 3
+POINT_M = 1.0
+"""Places closer than this are one point."""
 DIGIT = MappingProxyType({"bulk_density_g_cm3": 0.0, "clay_pct": 1.0, "ph_h2o": 0.1, "total_n_g_kg": 0.1})
 """Values asked beside organic carbon, and the difference that is only the last digit."""
 DIGITS = (0.0, *DIGIT.values())
@@ -72,6 +75,7 @@ class _Rule(NamedTuple):
     depth_cm: float
     share: float
     across: bool
+    copies: bool
 
 
 class _Profiles(NamedTuple):
@@ -125,6 +129,7 @@ def merge_duplicates(
     share: float = 0.05,
     precision: bool = True,
     fill: bool = True,
+    copies_within_source: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One record of each profile that occurs several times.
 
@@ -148,6 +153,8 @@ def merge_duplicates(
     fill : bool
         Give the kept record the fields (:data:`FILLED`) that it lacks and a dropped one has, horizon by horizon; bulk density goes with
         its basis. The first dropped record by source and row that has a value gives it.
+    copies_within_source : bool
+        Merge records of one source only if they are copies: neighbours in a dense survey may agree within ``share``.
 
     Returns
     -------
@@ -176,9 +183,9 @@ def merge_duplicates(
     >>> duplicates[["dropped_profile_id", "depth_difference_cm", "soc_difference_share", "filled"]].values.tolist()
     [['b', 1.0, 0.05, 'ph_h2o (1)']]
     """
-    rule = _rule(distance_m, years, depth_cm, share, False)
+    rule = _rule(distance_m, years, depth_cm, share, False, copies_within_source)
     table, data = _prepared([horizons], precision)
-    first = _identical(data)
+    first = _identical(data, HORIZONS_COPY if copies_within_source else 1)
     some = np.flatnonzero(first == np.arange(first.size))
     left, right, told = _found(data, rule, some)
     order = np.lexsort((right, left, told[:, 0], told[:, 2]))
@@ -271,14 +278,14 @@ def independence(
     )
 
 
-def _rule(distance_m: float, years: float, depth_cm: float, share: float, across: bool) -> _Rule:
+def _rule(distance_m: float, years: float, depth_cm: float, share: float, across: bool, copies: bool = False) -> _Rule:
     given = {"distance_m": distance_m, "years": years, "depth_cm": depth_cm, "share": share}
     limits = {"distance_m": EARTH_RADIUS_M, "years": np.inf, "depth_cm": np.inf, "share": 1.0}
     faults = [f"tolerance {name}: found {value}; expected 0 to {limits[name]:g}" for name, value in given.items()
               if not 0 <= value <= limits[name]]  # fmt: skip
     if faults:
         raise TableError(faults)
-    return _Rule(float(distance_m), float(years), float(depth_cm), float(share), across)
+    return _Rule(float(distance_m), float(years), float(depth_cm), float(share), across, copies)
 
 
 def _prepared(tables: list[pd.DataFrame], precision: bool) -> tuple[pd.DataFrame, _Profiles]:
@@ -347,12 +354,12 @@ def _arrays(table: pd.DataFrame, start: Ints, source: Ints, precision: bool) -> 
     )
 
 
-def _identical(data: _Profiles) -> Ints:
+def _identical(data: _Profiles, fewest: int) -> Ints:
     """For each profile the first of its source that is the same in all that is compared: thousands at one place need no pairs."""
     first = np.arange(data.start.size)
     carbon = np.add.reduceat((data.values[:, 0] > 0).astype(np.int64), data.start) if first.size else first
     for count in np.unique(data.horizons):
-        members = np.flatnonzero((data.horizons == count) & (carbon >= HORIZONS_COPY) & ~np.isnan(data.xyz[:, 0]))
+        members = np.flatnonzero((data.horizons == count) & (carbon >= fewest) & ~np.isnan(data.xyz[:, 0]))
         if members.size < 2:
             continue
         rows = data.start[members][:, None] + np.arange(count)
@@ -475,7 +482,7 @@ def _compared(data, rule, i, j, distance):  # type: ignore[no-untyped-def]
     depth, carbon, measured, positive, compared, differ = 0.0, 0.0, 0, 0, 0, 0
     a, b = data.start[i], data.start[j]
     one_source = data.source[i] == data.source[j]
-    most = min(rule.share, COPY_SHARE) if one_source else rule.share
+    most = min(rule.share, COPY_SHARE) if one_source and rule.copies else rule.share
     for k in range(data.horizons[i]):
         u, v = data.values[a + k, 0], data.values[b + k, 0]
         if np.isnan(u) != np.isnan(v):
@@ -491,7 +498,7 @@ def _compared(data, rule, i, j, distance):  # type: ignore[no-untyped-def]
         if depth > rule.depth_cm + 1e-9:
             return no
     far = distance > rule.distance_m + 1e-6
-    if measured == 0 or not _enough(rule, one_source, far, carbon, positive):
+    if measured == 0 or not _enough(rule, one_source, far, distance <= POINT_M, carbon, positive):
         return no
     for k in range(data.horizons[i]):
         for f in range(1, 5):
@@ -505,11 +512,12 @@ def _compared(data, rule, i, j, distance):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _enough(rule, one_source, far, carbon, positive):  # type: ignore[no-untyped-def]
+def _enough(rule, one_source, far, one_point, carbon, positive):  # type: ignore[no-untyped-def]
     """Whether so many horizons that agree so well are proof."""
-    if not one_source and (not far or positive >= HORIZONS_FAR):
+    strict = one_source and rule.copies
+    if not strict and (positive >= HORIZONS_FAR or (not far and (positive >= HORIZONS_COPY or not one_source))):
         return True
-    fewest = 1 if rule.across and not far else HORIZONS_COPY
+    fewest = 1 if (one_point and not strict) or (rule.across and not far) else HORIZONS_COPY
     return carbon <= COPY_SHARE + 1e-9 and positive >= fewest
 
 
