@@ -167,7 +167,9 @@ def in_turn(table: pd.DataFrame, peer: str, name: str) -> tuple[dict[str, object
         rates.append(int(str(told["peer_profiles_per_s"])))
         ratios.append([float(ours[f"{mode}_profiles_per_s"]) / rates[-1] for mode in ("paper", "exact")])
     paper, exact = np.median(ratios, axis=0)
-    return {**told, "peer_profiles_per_s": max(rates), "paper_over_peer": round(paper), "exact_over_peer": round(exact)} if told else None, ""
+    if told is None:
+        return None, ""
+    return {**told, "peer_profiles_per_s": max(rates), "paper_over_peer": round(paper), "exact_over_peer": round(exact)}, ""
 
 
 def differences(name: str, table: pd.DataFrame) -> tuple[list[dict[str, object]], dict[str, object]]:
@@ -257,8 +259,8 @@ def main() -> None:
             for name, made, wanted in zip(rates["set"], rates["exact_profiles_per_s"], WANTED_PER_S, strict=False)
         ),
         markdown(peer) if len(peer) else peers[0][1],
-        f"The peer is called profile by profile, as it is made; its rate is the best of {TURNS} turns, ours and its own, the ratios are the "
-        "middle ones. `paper` is the same computation as the peer's, `exact` another.",
+        f"The peer is called profile by profile, as it is made; its rate is the best of {TURNS} turns, ours and its own, the ratios are "
+        "the middle ones. `paper` is the same computation as the peer's, `exact` another.",
         "Paper mode against exact mode, SOC content, lam 0.1, layers observed to their full depth (gaps joined). `cutting_adds`: what "
         "cutting off below 0 adds to the mean of the layer.",
         markdown(layers),

@@ -177,6 +177,30 @@ def draw_budget(horizons: pd.DataFrame) -> Figure:
     return figure
 
 
+def print_orders(horizons: pd.DataFrame) -> None:
+    """Stock by content first less stock by density, in % of the latter: the table of the page."""
+    density, _ = profiles.layer_table(horizons, LAYERS)
+    content, _ = profiles.layer_table(horizons, LAYERS, profiles.DepthFunction(order="content"))
+    by_profile = horizons.groupby("profile_id")
+    stones = by_profile["coarse_fragments_vol_pct"]
+    groups = {
+        "all": by_profile.size() > 0,
+        "density measured throughout": (horizons["bulk_density_source"] == "measured").groupby(horizons["profile_id"]).all(),
+        "with an organic horizon": by_profile["soc_g_kg"].max() > 80.0,
+        "stones differ": stones.max() - stones.min() >= 20.0,
+    }
+    ours, theirs = density["soc_stock_kg_m2"], content["soc_stock_kg_m2"]
+    for name, chosen in groups.items():
+        for top, bottom in LAYERS:
+            rows = density["top_cm"].eq(top) & density["bottom_cm"].eq(bottom) & density["status"].eq("ok") & ours.gt(0)
+            rows &= density["profile_id"].map(chosen)
+            apart = 100.0 * (theirs[rows] / ours[rows] - 1.0)
+            low, middle, high = apart.quantile([0.05, 0.5, 0.95]).round(1)
+            total = 100.0 * (theirs[rows].sum() / ours[rows].sum() - 1.0)
+            told = f"mean {apart.mean():.1f}, median {middle}, 5 to 95 % {low} to {high}, sum of stocks {total:.1f} %"
+            print(f"order {name} {top:.0f}-{bottom:.0f} cm ({len(apart):,}): {told}")
+
+
 def main() -> None:
     """Read, draw, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -185,6 +209,7 @@ def main() -> None:
     if not (asked.shared / "data" / "wise_profiles").is_dir():
         parser.error(f"--shared {asked.shared}: found no data/wise_profiles; expected the folder that holds it")
     horizons = wise(asked.shared)
+    print_orders(horizons)
     drawings = {"splines": draw_splines, "beta": draw_beta, "modes": draw_modes, "errors": draw_budget}
     for name, draw in drawings.items():
         (PICTURES / f"profiles_{name}.png").write_bytes(png_bytes(draw(horizons)))

@@ -24,32 +24,28 @@ do not agree, two stay.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import NDArray
 
 from edaphic.errors import TableError
+from edaphic.profiles.cleaning.dedupe_kernels import (
+    DIGIT,
+    EARTH_RADIUS_M,
+    HORIZONS_COPY,
+    Records,
+    Rule,
+    groups,
+    sweep,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-EARTH_RADIUS_M = 6_371_008.8
 STEPS_DEG = (0.1, 1 / 60, 0.01, 0.001)
 """Steps of coordinates that are coarse; the first that fits both counts (whole degrees as 0.1: 11 km)."""
 STEP_NOISE_DEG = 6e-6
-COPY_SHARE = 1e-4
-HORIZONS_COPY = 2
-HORIZONS_FAR = 3
-POINT_M = 1.0
-"""Places closer than this are one point."""
-DIGIT = MappingProxyType({"bulk_density_g_cm3": 0.0, "clay_pct": 1.0, "ph_h2o": 0.1, "total_n_g_kg": 0.1})
-"""Values asked beside organic carbon, and the difference that is only the last digit."""
-DIGITS = (0.0, *DIGIT.values())
-PH = 1 + list(DIGIT).index("ph_h2o")
 MEASURED = (
     "soc_g_kg", "bulk_density_g_cm3", "coarse_fragments_vol_pct", "coarse_fragments_mass_pct", "clay_pct", "silt_pct", "sand_pct",
     "ph_h2o", "total_n_g_kg",
@@ -67,31 +63,6 @@ PAIR_COLUMNS = (
     "depth_difference_cm", "soc_difference_share", "horizons",
 )  # fmt: skip
 PAIRS_MAX = 30_000_000
-
-
-class _Rule(NamedTuple):
-    distance_m: float
-    years: float
-    depth_cm: float
-    share: float
-    across: bool
-    copies: bool
-
-
-class _Profiles(NamedTuple):
-    """Arrays by profile, in the order of source and row, and by horizon (``top_cm``, ``bottom_cm``, ``values``)."""
-
-    side: Ints
-    source: Ints
-    start: Ints
-    horizons: Ints
-    xyz: Floats
-    year: Floats
-    reach_m: Floats
-    given: NDArray[np.bool_]
-    top_cm: Floats
-    bottom_cm: Floats
-    values: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +160,7 @@ def merge_duplicates(
     some = np.flatnonzero(first == np.arange(first.size))
     left, right, told = _found(data, rule, some)
     order = np.lexsort((right, left, told[:, 0], told[:, 2]))
-    group = _groups(data, rule, left[order], right[order])[first]
+    group = groups(data, rule, left[order], right[order])[first]
     present = _present(table)
     measured = np.add.reduceat(present.sum(axis=1), data.start) if len(table) else np.zeros(0, np.int64)
     best = np.lexsort((np.arange(group.size), -measured, group))
@@ -262,7 +233,7 @@ def independence(
     order = np.lexsort((right, left))
     pairs = _described(table, data, left[order], right[order], ("validation", "training"))
     own = data.side == 0
-    near = _sweep(data, rule, *_by_latitude(data, rule, np.arange(own.size), True), True, PAIRS_MAX)[3] & own
+    near = sweep(data, rule, *_by_latitude(data, rule, np.arange(own.size), True), True, PAIRS_MAX)[3] & own
     shared = np.zeros(own.size, dtype=bool)
     shared[left] = True
     unplaced, count = int(np.isnan(data.xyz[:, 0]).sum()), int(own.sum())
@@ -278,17 +249,17 @@ def independence(
     )
 
 
-def _rule(distance_m: float, years: float, depth_cm: float, share: float, across: bool, copies: bool = False) -> _Rule:
+def _rule(distance_m: float, years: float, depth_cm: float, share: float, across: bool, copies: bool = False) -> Rule:
     given = {"distance_m": distance_m, "years": years, "depth_cm": depth_cm, "share": share}
     limits = {"distance_m": EARTH_RADIUS_M, "years": np.inf, "depth_cm": np.inf, "share": 1.0}
     faults = [f"tolerance {name}: found {value}; expected 0 to {limits[name]:g}" for name, value in given.items()
               if not 0 <= value <= limits[name]]  # fmt: skip
     if faults:
         raise TableError(faults)
-    return _Rule(float(distance_m), float(years), float(depth_cm), float(share), across, copies)
+    return Rule(float(distance_m), float(years), float(depth_cm), float(share), across, copies)
 
 
-def _prepared(tables: list[pd.DataFrame], precision: bool) -> tuple[pd.DataFrame, _Profiles]:
+def _prepared(tables: list[pd.DataFrame], precision: bool) -> tuple[pd.DataFrame, Records]:
     """The tables as one, by profile (in the order of table, source and row) and depth, with ``_at``, the row of the input."""
     faults = [f"horizon table: no column {name}; expected {', '.join(REQUIRED)}" for name in REQUIRED
               if any(name not in table for table in tables)]  # fmt: skip
@@ -328,7 +299,7 @@ def _make_numbers(table: pd.DataFrame) -> None:
         raise TableError(faults)
 
 
-def _arrays(table: pd.DataFrame, start: Ints, source: Ints, precision: bool) -> _Profiles:
+def _arrays(table: pd.DataFrame, start: Ints, source: Ints, precision: bool) -> Records:
     head = table.iloc[start]
     lon, lat, error_m = (head[name].to_numpy() for name in ("lon", "lat", "position_error_m"))
     step = np.zeros(start.size)
@@ -339,7 +310,7 @@ def _arrays(table: pd.DataFrame, start: Ints, source: Ints, precision: bool) -> 
     a, b = np.radians(lon), np.radians(lat)
     basis = pd.factorize(table["bulk_density_basis"])[0] if "bulk_density_basis" in table else np.zeros(len(table))
     values = [table["soc_g_kg"], *(table[name] for name in DIGIT), basis]
-    return _Profiles(
+    return Records(
         side=head["_side"].to_numpy(dtype=np.int64),
         source=source,
         start=start,
@@ -354,7 +325,7 @@ def _arrays(table: pd.DataFrame, start: Ints, source: Ints, precision: bool) -> 
     )
 
 
-def _identical(data: _Profiles, fewest: int) -> Ints:
+def _identical(data: Records, fewest: int) -> Ints:
     """For each profile the first of its source that is the same in all that is compared: thousands at one place need no pairs."""
     first = np.arange(data.start.size)
     carbon = np.add.reduceat((data.values[:, 0] > 0).astype(np.int64), data.start) if first.size else first
@@ -372,7 +343,7 @@ def _identical(data: _Profiles, fewest: int) -> Ints:
     return first
 
 
-def _by_latitude(data: _Profiles, rule: _Rule, some: Ints, places_only: bool = False) -> tuple[Ints, Floats, Floats]:
+def _by_latitude(data: Records, rule: Rule, some: Ints, places_only: bool = False) -> tuple[Ints, Floats, Floats]:
     """Order of the placed profiles by number of horizons and from south to north, latitude in m, and how far to look from each."""
     some = some[~np.isnan(data.xyz[some, 0])]
     north_m = np.arctan2(data.xyz[some, 2], np.hypot(data.xyz[some, 0], data.xyz[some, 1])) * EARTH_RADIUS_M
@@ -381,9 +352,9 @@ def _by_latitude(data: _Profiles, rule: _Rule, some: Ints, places_only: bool = F
     return some[order], north_m[order], look_m[order]
 
 
-def _found(data: _Profiles, rule: _Rule, some: Ints) -> tuple[Ints, Ints, Floats]:
+def _found(data: Records, rule: Rule, some: Ints) -> tuple[Ints, Ints, Floats]:
     """Pairs (lower, higher) that agree; distance in m, differences of depth and carbon."""
-    left, right, told, _ = _sweep(data, rule, *_by_latitude(data, rule, some), False, PAIRS_MAX)
+    left, right, told, _ = sweep(data, rule, *_by_latitude(data, rule, some), False, PAIRS_MAX)
     if left.size >= PAIRS_MAX:
         raise TableError(
             f"horizon table: found over {PAIRS_MAX:,} pairs of profiles that agree; expected places and values that tell them apart"
@@ -391,174 +362,7 @@ def _found(data: _Profiles, rule: _Rule, some: Ints) -> tuple[Ints, Ints, Floats
     return np.minimum(left, right), np.maximum(left, right), told
 
 
-@njit(cache=True, nogil=True)
-def _sweep(  # type: ignore[no-untyped-def]
-    data, rule, order, north_m, look_m, places_only, most
-):
-    """All pairs that agree, looking north and south no further than the reach of the profile that reaches further.
-
-    In one pass over the latitudes nothing is kept but what agrees; meridians and poles are no borders. Profiles that reach equally
-    far meet on the way north, so that only those that reach further than most look south.
-    """
-    size, number = min(1024, most), 0
-    left, right, told = np.empty(size, np.int64), np.empty(size, np.int64), np.empty((size, 3))
-    near = np.zeros(data.start.size, np.bool_)
-    horizons, side, carbon_on_top = data.horizons[order], data.side[order], data.values[data.start[order], 0]
-    slack = rule.share + 1e-6
-    for a in range(order.size):
-        i, u = order[a], carbon_on_top[a]
-        for step in range(1, -2 if look_m[a] > rule.distance_m else 0, -2):
-            b = a
-            while True:
-                b += step
-                if b < 0 or b == order.size or abs(north_m[b] - north_m[a]) > look_m[a] + 1e-6:
-                    break
-                if not places_only and horizons[a] != horizons[b]:
-                    break
-                # Carbon of the top horizon is cheaper to ask than the distance, and tells most records at a crowded place apart.
-                v = carbon_on_top[b]
-                if not places_only and abs(u - v) > slack * max(u, v):
-                    continue
-                if look_m[b] > look_m[a] or (look_m[b] == look_m[a] and step < 0) or (rule.across and side[a] == side[b]):
-                    continue
-                j = order[b]
-                if near[i] and near[j]:
-                    continue
-                distance = _distance(data, rule, i, j)
-                if distance < 0:
-                    continue
-                if places_only:
-                    near[i] = near[j] = True
-                    continue
-                depth, carbon = _compared(data, rule, i, j, distance)
-                if depth < 0:
-                    continue
-                if number == size:
-                    if number >= most:
-                        return left, right, told, near
-                    size = min(2 * size, most)
-                    left, right, told = _longer(left, size), _longer(right, size), _wider(told, size)
-                left[number], right[number] = i, j
-                told[number, 0], told[number, 1], told[number, 2] = distance, depth, carbon
-                number += 1
-    return left[:number], right[:number], told[:number], near
-
-
-@njit(cache=True, nogil=True)
-def _longer(array, size):  # type: ignore[no-untyped-def]
-    out = np.empty(size, np.int64)
-    out[: array.size] = array
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _wider(array, size):  # type: ignore[no-untyped-def]
-    out = np.empty((size, array.shape[1]))
-    out[: array.shape[0]] = array
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _distance(data, rule, i, j):  # type: ignore[no-untyped-def]
-    """Great-circle distance in m, -1 where the places are two."""
-    limit = rule.distance_m
-    given = data.given[i] or data.given[j]
-    if given or data.reach_m[i] != data.reach_m[j]:
-        limit = max(limit, max(data.reach_m[i], data.reach_m[j]))
-    x, y, z = data.xyz[i, 0] - data.xyz[j, 0], data.xyz[i, 1] - data.xyz[j, 1], data.xyz[i, 2] - data.xyz[j, 2]
-    distance = 2.0 * EARTH_RADIUS_M * np.arcsin(min(1.0, np.sqrt(x * x + y * y + z * z) / 2.0))
-    return distance if distance <= limit + 1e-6 else -1.0
-
-
-@njit(cache=True, nogil=True)
-def _compared(data, rule, i, j, distance):  # type: ignore[no-untyped-def]
-    """Largest difference of depth and of carbon (share), -1 where the records at one place are two profiles.
-
-    Bounds hold with the noise of doubles: 19 is within 5 % of 20, 0.38 of 0.4.
-    """
-    no = (-1.0, -1.0)
-    if abs(data.year[i] - data.year[j]) > rule.years + 1e-9:
-        return no
-    depth, carbon, measured, positive, compared, differ = 0.0, 0.0, 0, 0, 0, 0
-    a, b = data.start[i], data.start[j]
-    one_source = data.source[i] == data.source[j]
-    most = min(rule.share, COPY_SHARE) if one_source and rule.copies else rule.share
-    for k in range(data.horizons[i]):
-        u, v = data.values[a + k, 0], data.values[b + k, 0]
-        if np.isnan(u) != np.isnan(v):
-            return no
-        if not np.isnan(u):
-            measured += 1
-            positive += u > 0 and v > 0
-            apart = 0.0 if u == v else abs(u - v) / max(abs(u), abs(v))
-            carbon = max(carbon, apart)
-            if apart > most + 1e-9:
-                return no
-        depth = max(depth, abs(data.top_cm[a + k] - data.top_cm[b + k]), abs(data.bottom_cm[a + k] - data.bottom_cm[b + k]))
-        if depth > rule.depth_cm + 1e-9:
-            return no
-    far = distance > rule.distance_m + 1e-6
-    if measured == 0 or not _enough(rule, one_source, far, distance <= POINT_M, carbon, positive):
-        return no
-    for k in range(data.horizons[i]):
-        for f in range(1, 5):
-            u, v = data.values[a + k, f], data.values[b + k, f]
-            if np.isnan(u) or np.isnan(v) or (f == 1 and data.values[a + k, 5] != data.values[b + k, 5]):
-                continue
-            compared += 1
-            within = 0.0 if f == PH else rule.share * max(abs(u), abs(v))
-            differ += abs(u - v) > max(within, DIGITS[f]) + 1e-9
-    return no if 3 * differ > compared else (depth, carbon)
-
-
-@njit(cache=True, nogil=True)
-def _enough(rule, one_source, far, one_point, carbon, positive):  # type: ignore[no-untyped-def]
-    """Whether so many horizons that agree so well are proof."""
-    strict = one_source and rule.copies
-    if not strict and (positive >= HORIZONS_FAR or (not far and (positive >= HORIZONS_COPY or not one_source))):
-        return True
-    fewest = 1 if (one_point and not strict) or (rule.across and not far) else HORIZONS_COPY
-    return carbon <= COPY_SHARE + 1e-9 and positive >= fewest
-
-
-@njit(cache=True, nogil=True)
-def _groups(data, rule, left, right):  # type: ignore[no-untyped-def]
-    """Group of each profile: pairs in the given order join their groups where every pair of the two agrees."""
-    group = np.arange(data.start.size)
-    following = np.full(data.start.size, -1, np.int64)
-    for pair in range(left.size):
-        g, h = group[left[pair]], group[right[pair]]
-        if g == h:
-            continue
-        if g > h:
-            g, h = h, g
-        if not _all_agree(data, rule, g, h, following):
-            continue
-        last = g
-        while following[last] >= 0:
-            last = following[last]
-        following[last] = h
-        while h >= 0:
-            group[h] = g
-            h = following[h]
-    return group
-
-
-@njit(cache=True, nogil=True)
-def _all_agree(data, rule, g, h, following):  # type: ignore[no-untyped-def]
-    i = g
-    while i >= 0:
-        j = h
-        while j >= 0:
-            distance = _distance(data, rule, i, j)
-            if distance < 0 or _compared(data, rule, i, j, distance)[0] < 0:
-                return False
-            j = following[j]
-        i = following[i]
-    return True
-
-
-def _described(table: pd.DataFrame, data: _Profiles, one: Ints, other: Ints, roles: tuple[str, str]) -> pd.DataFrame:
+def _described(table: pd.DataFrame, data: Records, one: Ints, other: Ints, roles: tuple[str, str]) -> pd.DataFrame:
     """Ids, sources and differences of pairs of profiles."""
     head = table.iloc[data.start]
     ids, sources = head["profile_id"].to_numpy(dtype=object), head["source"].to_numpy(dtype=object)
@@ -583,7 +387,7 @@ def _described(table: pd.DataFrame, data: _Profiles, one: Ints, other: Ints, rol
     )
 
 
-def _by_pair(data: _Profiles, one: Ints, other: Ints) -> tuple[Ints, Ints, Ints]:
+def _by_pair(data: Records, one: Ints, other: Ints) -> tuple[Ints, Ints, Ints]:
     """Number of the pair, and horizon of either profile, for every horizon of pairs of profiles."""
     count = data.horizons[one]
     pair = np.repeat(np.arange(one.size), count)
@@ -595,7 +399,7 @@ def _present(table: pd.DataFrame) -> NDArray[np.bool_]:
     return np.column_stack([table[name].notna().to_numpy() for name in MEASURED])
 
 
-def _field_names(present: NDArray[np.bool_], data: _Profiles, profiles: Ints) -> pd.Series:
+def _field_names(present: NDArray[np.bool_], data: Records, profiles: Ints) -> pd.Series:
     """Measured fields of profiles as text."""
     some = np.logical_or.reduceat(present, data.start, axis=0)[profiles] if len(present) else present[profiles]
     text = pd.Series("", index=range(profiles.size), dtype="str")
@@ -605,7 +409,7 @@ def _field_names(present: NDArray[np.bool_], data: _Profiles, profiles: Ints) ->
 
 
 def _filled(
-    horizons: pd.DataFrame, table: pd.DataFrame, data: _Profiles, kept: Ints, dropped: Ints, fill: bool
+    horizons: pd.DataFrame, table: pd.DataFrame, data: Records, kept: Ints, dropped: Ints, fill: bool
 ) -> tuple[pd.DataFrame, pd.Series]:
     """The input with what kept records lack and dropped ones have; by dropped record, what it gave."""
     text = pd.Series("", index=range(kept.size), dtype="str")
