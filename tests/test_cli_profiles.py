@@ -303,3 +303,23 @@ def test_densities_alone_give_no_stock(command):
     words = ("stock", "d.csv", "-c", "soc_density=d:kg/m3", "--layers", "0-20", "-o", "out.csv")
     refused(command, words, "d.csv", "no horizon is left of 1 .most often: bulk density or fragments missing, 1 times")
     assert command(*words, "--reported")[0] == 0 and stocks() == pytest.approx([2.4])
+
+
+def test_equivalent_mass_takes_no_choices_of_fixed_depth(command, tmp_path):
+    table = tmp_path / "h.csv"
+    table.write_text(
+        "profile_id,lon,lat,top_cm,bottom_cm,soc_g_kg,bulk_density_g_cm3,coarse_fragments_vol_pct\n"
+        "a,21,41,0,20,20,1.3,0\na,21,41,20,50,10,1.4,0\n"
+    )
+    call = ("stock", table, "--layers", "0-20,20-40", "--esm", "mean", "-o", tmp_path / "o.csv")
+    status, _, said = command(*call, "--lam", "1", "--max-gap-cm", "5")
+    assert status == 2 and said.count("edaphic: --esm: found") == 2 and not (tmp_path / "o.csv").exists()
+    status, _, said = command(*call, "--method", "beta")
+    assert status == 2 and "expected spline or weighted" in said
+    curves = []
+    for method in ("spline", "weighted"):
+        assert command(*call, "--method", method)[0] == 0
+        curves.append(pd.read_csv(tmp_path / "o.csv")["soc_stock_kg_m2"])
+    # The reference is the profile itself: its own stocks at its own limit, other ones within its second horizon.
+    assert curves[0][0] == pytest.approx(5.2) and curves[1].tolist() == pytest.approx([5.2, 2.8])
+    assert abs(curves[0][1] - 2.8) > 0.01

@@ -43,8 +43,8 @@ def columns_of(source: ProfileSource) -> dict[str, Column]:
     return given | {role: Column(ignore=True) for role in source.ignore}
 
 
-def read_checked(source: ProfileSource, path_of: PathOf, *, places: bool = True) -> profiles.SourceRead:
-    """One source of a recipe, read, and all that is wrong with it."""
+def read_checked(source: ProfileSource, path_of: PathOf, *, places: bool | None = True) -> profiles.SourceRead:
+    """One source of a recipe, read, and all that is wrong with it; ``places`` None: coordinates where it has them."""
     return profiles.read_checked(
         path_of(source.horizons),
         columns_of(source),

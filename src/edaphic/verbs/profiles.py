@@ -13,13 +13,17 @@ import pandas as pd
 from edaphic import profiles, recipe
 from edaphic.errors import EdaphicError, RunError, TableError
 from edaphic.profiles import Column, DepthFunction
-from edaphic.recipe import ProfileRecipe, ProfileSource
+from edaphic.recipe import Depth, ProfileRecipe
 from edaphic.stages import Say
-from edaphic.stages.soil import PathOf, columns_of, make_stocks
+from edaphic.stages.soil import make_stocks, read_checked
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 RECIPES = (".yaml", ".yml")
 Layers = Sequence[tuple[float, float]]
+
+
+ESM_METHODS = {"spline": "spline", "weighted": "layers"}
+"""Curve of cumulative mass for each depth function that has one."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def stock(
     """
     check_out(out)
     told, root = _told(horizons, layers, section, table)
+    if esm is not None:
+        _check_esm(told.profiles.depth)
     wanted = list(layers) if layers is not None else [(float(top), float(bottom)) for top, bottom in told.profiles.layers]
 
     def path_of(value: str) -> Path | str:
@@ -76,7 +82,7 @@ def stock(
     readings = []
     for i, source in enumerate(told.profiles.sources):
         say(f"reading {Path(source.horizons).name}", i, len(told.profiles.sources))
-        readings.append(_read(source, path_of))
+        readings.append(read_checked(source, path_of, places=None))
     faults = [fault for reading in readings for fault in reading.faults]
     if faults:
         raise TableError(faults)
@@ -91,7 +97,7 @@ def stock(
     if esm is not None:
         say("equivalent soil mass", 3, 4)
         reference = profiles.parse_reference(esm, made.horizons, wanted)
-        result = profiles.equivalent_stocks(made.horizons, reference)
+        result = profiles.equivalent_stocks(made.horizons, reference, method=ESM_METHODS[told.profiles.depth.method])
     written = write_tables(out, result, {"repairs": made.repairs, "duplicates": made.duplicates})
     lines = [line for reading in readings for line in reading.understood]
     lines.append(
@@ -263,15 +269,14 @@ def _spelled(column: Column) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _read(source: ProfileSource, path_of: PathOf) -> profiles.SourceRead:
-    """One source with coordinates where it has them: they tell which profiles are one, and stay in the table."""
-    return profiles.read_checked(
-        path_of(source.horizons),
-        columns_of(source),
-        sites=None if source.sites is None else path_of(source.sites),
-        crs=source.crs,
-        source=source.name,
-        schema=source.vocabulary,
-        covariates=source.covariates,
-        places=None,
-    )
+def _check_esm(depth: Depth) -> None:
+    """Choices of fixed depth that equivalent soil mass has no use for are not passed over."""
+    faults = [] if depth.method in ESM_METHODS else [f"--esm: found the method {depth.method}; expected {' or '.join(ESM_METHODS)}"]
+    plain = Depth()
+    faults += [
+        f"--esm: found {key} {getattr(depth, key)} beside it; expected none: it is of fixed depth"
+        for key in ("mode", "order", "lam", "min_coverage", "max_gap_cm")
+        if getattr(depth, key) != getattr(plain, key)
+    ]
+    if faults:
+        raise TableError(faults)

@@ -52,7 +52,7 @@ def read_columns(words: Iterable[str]) -> dict[str, Column]:
         role, is_there, rest = word.partition("=")
         role = role.strip()
         if not is_there or not rest or role not in ROLES:
-            faults.append(f"--column {word!r}: expected ROLE=COLUMN[:UNIT], with a role of {', '.join(ROLES)}")
+            faults.append(f"--column: found {word!r}; expected ROLE=COLUMN[:UNIT], with a role of {', '.join(ROLES)}")
             continue
         if role in columns:
             faults.append(f"--column {word!r}: found the role {role} a second time; expected each once")

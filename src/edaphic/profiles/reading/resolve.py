@@ -74,9 +74,10 @@ def resolve(tables: Tables, columns: Mapping[str, Column], schema: str | None = 
     """
     found = Resolution()
     sure = _find_schema(tables, columns, schema, found)
+    by_row = _stated_by_row(columns)
     for role, given in columns.items():
         column = _completed(tables, found.schema, role, given)
-        if fault := fault_of(tables, role, column, "bulk_density_basis" in columns):
+        if fault := fault_of(tables, role, column, by_row):
             found.faults.append(f"{tables.name}: columns.{role}: {fault}")
         elif not column.ignore:
             found.take(role, (column,), "as stated")
@@ -104,6 +105,11 @@ def resolve(tables: Tables, columns: Mapping[str, Column], schema: str | None = 
         if not any(role in found.roles or (role in columns and not columns[role].ignore) for role in roles)
     ]
     return found
+
+
+def _stated_by_row(columns: Mapping[str, Column]) -> bool:
+    """Whether a column tells the basis of the bulk density of each row."""
+    return "bulk_density_basis" in columns and not columns["bulk_density_basis"].ignore
 
 
 def _find_schema(tables: Tables, columns: Mapping[str, Column], schema: str | None, found: Resolution) -> bool:
@@ -183,7 +189,7 @@ def _take_aliases(tables: Tables, columns: Mapping[str, Column], found: Resoluti
         chosen = sure if role == "bulk_density" else sorted(sure, key=lambda pair: not _filled(tables, role, pair[0]))[:1]
         if not chosen:
             name, alias = there[0]
-            fault = fault_of(tables, role, Column(name, unit=alias.unit, basis=alias.basis), "bulk_density_basis" in columns)
+            fault = fault_of(tables, role, Column(name, unit=alias.unit, basis=alias.basis), _stated_by_row(columns))
             if fault:
                 found.faults.append(
                     f"{tables.name}: columns.{role}: {name!r} of schema {found.schema}: {fault} ({alias.note}), or this role among those to ignore"
