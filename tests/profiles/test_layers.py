@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edaphic.errors import TableError
 from edaphic.profiles import STATUS, DepthFunction, Errors, layer_table
-from edaphic.profiles.budget import METHOD_SHARE, PARTS, SPLINE_SHARE
+from edaphic.profiles.budget import METHOD_SHARE, PARTS, SPLINE_SHARE, SPLINE_SHARE_TOP
 from edaphic.profiles.layers import LAYER_COLUMNS
 
 NONE = Errors(soc_share=0, method_share=dict.fromkeys(METHOD_SHARE, 0.0), reported_share=0, unobserved_share=0)
@@ -200,6 +200,10 @@ def test_error_of_the_spline_is_a_share_of_its_distance_from_the_weighted_mean()
     apart = (spline.soc_stock_kg_m2 - weighted.soc_stock_kg_m2).abs()
     assert (apart > 0.01).all()
     np.testing.assert_allclose(spline.sd_spline_kg_m2, SPLINE_SHARE * apart, rtol=1e-9)
+    spline, weighted = (layer_table(rows, [(0, 5), (5, 40)], DepthFunction(method=name))[0] for name in ("spline", "weighted"))
+    np.testing.assert_allclose(
+        spline.sd_spline_kg_m2, SPLINE_SHARE_TOP * (spline.soc_stock_kg_m2 - weighted.soc_stock_kg_m2).abs(), rtol=1e-9
+    )
 
 
 def test_paper_mode_sums_centimetres() -> None:

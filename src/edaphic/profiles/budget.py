@@ -44,11 +44,13 @@ combustion; a recovery of Walkley-Black of 60 to 90 % around the assumed one (Le
 """
 
 SPLINE_SHARE = 1.6
-"""Error of a spline's integral in distances from the thickness-weighted mean.
+SPLINE_SHARE_TOP = 2.5
+"""Error of a spline's integral in distances from the thickness-weighted mean; the second where a layer cuts the first horizon.
 
 Measured on ISRIC-WISE profiles: pairs of adjoining horizons were joined, and the content above each lost boundary predicted from the
-joined horizons (11,742 boundaries): the median error is 1.6 median distances between spline and weighted mean (1.8 in root mean
-squares). Where the two agree, the stock hardly depends on how carbon lies within horizons."""
+joined horizons. Over 6,960 boundaries below the first joined horizon the error is 1.64 distances between spline and weighted mean (root
+mean squares), over 4,782 within it 2.51: there the spline is flatter than the soil. Where the two agree, the stock hardly depends on how
+carbon lies within horizons."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.errors import TableError
-from edaphic.profiles.budget import PARTS, SPLINE_SHARE, Errors, horizon_errors
+from edaphic.profiles.budget import PARTS, SPLINE_SHARE, SPLINE_SHARE_TOP, Errors, horizon_errors
 from edaphic.profiles.cleaning.clean import concat_repairs, repair_rows
 from edaphic.profiles.density.bulk_density import ORGANIC_SOC_G_KG
 from edaphic.profiles.depth import beta
@@ -352,7 +352,10 @@ def _budget(column: SoilColumn, used: pd.DataFrame, errors: Errors, stock: Float
         common = column.stepped(found.shared[part]) if part in found.shared else 0.0
         parts[part] = np.broadcast_to(np.hypot(own, common), stock.shape)
     plain = column.stepped(used["density"].to_numpy())
-    parts["spline"] = SPLINE_SHARE * np.abs(np.where(covered > 0, stock - plain, 0.0))
+    first = np.flatnonzero(np.diff(column.code, prepend=-1))
+    top, bottom = column.top[first, None], column.bottom[first, None]
+    cut = ((column.tops > top) & (column.tops < bottom)) | ((column.bottoms > top) & (column.bottoms < bottom))
+    parts["spline"] = np.where(cut, SPLINE_SHARE_TOP, SPLINE_SHARE) * np.abs(np.where(covered > 0, stock - plain, 0.0))
     return parts
 
 

@@ -149,7 +149,7 @@ class Duplicates(Section):
     depth_cm: float = Field(default=1.0, ge=0, description="Largest difference of depths, in cm.")
     share: float = Field(default=0.05, ge=0, lt=1, description="Largest relative difference of values (0 to 1).")
     copies_within_source: bool = Field(
-        default=False, description="Merge records of one source only if their values are copies: neighbours in a dense survey agree by chance."
+        default=False, description="Merge records of one source only if they are copies: neighbours in a dense survey agree by chance."
     )
 
 

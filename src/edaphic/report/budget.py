@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edaphic.profiles.budget import METHOD_SHARE, PARTS, SPLINE_SHARE, Errors
+from edaphic.profiles.budget import METHOD_SHARE, PARTS, SPLINE_SHARE, SPLINE_SHARE_TOP, Errors
 from edaphic.report.facts import Target, counted
 from edaphic.report.folder import RunFolder
 from edaphic.report.tables import PageTable, made
@@ -104,7 +104,10 @@ def defaults_words(run: RunFolder) -> list[str]:
     checked = sorted(set(_checked(run)), reverse=True)
     if checked:
         words.append(f"The errors of estimated bulk densities and coarse fragments were found on {listing(checked)}.")
-    words.append(f"That of a spline is {SPLINE_SHARE:g} times its distance from the plain mean, a factor found on ISRIC-WISE.")
+    words.append(
+        f"That of a spline is {SPLINE_SHARE:g} times its distance from the plain mean ({SPLINE_SHARE_TOP:g} times where a layer cuts the "
+        "first horizon), factors found on ISRIC-WISE."
+    )
     return words
 
 

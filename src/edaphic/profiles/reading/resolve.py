@@ -192,7 +192,8 @@ def _take_aliases(tables: Tables, columns: Mapping[str, Column], found: Resoluti
             fault = fault_of(tables, role, Column(name, unit=alias.unit, basis=alias.basis), _stated_by_row(columns))
             if fault:
                 found.faults.append(
-                    f"{tables.name}: columns.{role}: {name!r} of schema {found.schema}: {fault} ({alias.note}), or this role among those to ignore"
+                    f"{tables.name}: columns.{role}: {name!r} of schema {found.schema}: {fault} ({alias.note}), or this role among those "
+                    "to ignore"
                 )
                 continue
             chosen = [(name, alias)]
