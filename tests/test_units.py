@@ -127,3 +127,20 @@ def test_years_of_other_types():
 def test_lengths_in_words():
     words = ["100 m - 1 km", "circa 100 m", "1 km - 10 km", "10 m", "unknown", None]
     assert length_m_of_text(pd.Series(words)).fillna(-1).tolist() == [1000, 100, 10000, 10, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("written", "year"),
+    [
+        ("19122005", 2005), ("19071998", 1998), ("20011998", 1998), ("12312001", 2001), ("19980714", 1998), ("199807", 1998),
+        ("20150820191500", 2015), ("20150820T1915", 2015), ("2015-08-20 1915", 2015), ("1998-07-14 00:00:00.2000", 1998),
+        ("1999/00", 1999.5), ("1998-07", 1998), ("14.7.1998", 1998),
+    ],
+)  # fmt: skip
+def test_digits_are_a_date_only_with_a_month_and_a_day(written: str, year: float) -> None:
+    assert years_of(pd.Series([written]))[0].tolist() == [year]
+
+
+def test_lengths_in_words_with_commas_blanks_and_exponents() -> None:
+    words = ["0,5 km", "1,000 m", "10 000 m", "1e3 m", "1 km - 100 m", "100 M", "5 cm"]
+    np.testing.assert_array_equal(length_m_of_text(pd.Series(words)), [500.0, np.nan, 10000.0, 1000.0, 1000.0, 100.0, 0.05])

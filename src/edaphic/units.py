@@ -267,14 +267,19 @@ def in_map_unit(values: ArrayLike, unit: str, layer: tuple[float, float], map_un
 
 
 def length_m_of_text(texts: pd.Series) -> pd.Series:
-    """Length in m of words with their unit; of a span the larger end.
+    """Length in m of words with their unit (km, m, cm); of a span the larger end.
 
-    >>> length_m_of_text(pd.Series(["100 m - 1 km", "circa 100 m", "unknown"])).tolist()
-    [1000.0, 100.0, nan]
+    >>> length_m_of_text(pd.Series(["100 m - 1 km", "circa 100 m", "0,5 km", "10 000 m", "1,000 m", "unknown"])).tolist()
+    [1000.0, 100.0, 500.0, 10000.0, nan, nan]
     """
-    found = texts.astype("str").str.extract(r".*?(\d+(?:\.\d+)?)\s*(km|m)\b[^\d]*$")
-    factor = found[1].map(dict(_FACTORS["length"])).astype("float64")
-    return pd.to_numeric(found[0], errors="coerce").astype("float64") * factor
+    texts = texts.reset_index(drop=True) if not isinstance(texts.index, pd.RangeIndex) else texts
+    spelt = texts.astype("str").str.replace(r"(?<=\d) (?=\d{3}\b)", "", regex=True)
+    # 0,5 is a half; 1,000 could be a thousand or one: it is not guessed.
+    spelt = spelt.mask(spelt.str.contains(r"\d,\d{3}\b")).str.replace(r"(?<=\d),(?=\d)", ".", regex=True)
+    found = spelt.str.extractall(r"(?<![\d.])(\d+(?:\.\d+)?(?:[eE]\d+)?)\s*([kK][mM]|[cC][mM]|[mM])\b")
+    factor = found[1].str.lower().map(dict(_FACTORS["length"]) | {"cm": 0.01}).astype("float64")
+    metres = pd.to_numeric(found[0], errors="coerce").astype("float64") * factor
+    return metres.groupby(level=0).max().reindex(range(len(texts))).set_axis(texts.index)
 
 
 def years_of(values: pd.Series, unit: str | None = None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -313,13 +318,17 @@ def years_of(values: pd.Series, unit: str | None = None) -> tuple[NDArray[np.flo
     # Dates repeat: each spelling is read once.
     codes, spelt = pd.factorize(values.astype("str"))
     texts = pd.Series(spelt, dtype="str")
+    # The time of day can look like a year.
+    texts = texts.str.replace(r"(?<=\d)(?:[T ]\s*\d{1,2}:\d.*|T\d{2,6}.*)$", "", regex=True)
+    texts = texts.str.replace(r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}) \d{4,6}$", r"\1", regex=True)
     years = pd.Series(_years_of_numbers(pd.to_numeric(texts, errors="coerce"), unit))
     short = texts.str.extract(_SHORT_RANGE).astype("float64")
     first = pd.to_numeric(texts.str.extract(_YEAR, expand=False), errors="coerce").astype("float64")
     last = pd.to_numeric(texts.str.extract(r"^.*" + _YEAR, expand=False), errors="coerce").astype("float64")
     end = first // 100 * 100 + short[1]
+    end = end.mask(short[1] == 0, end + 100)  # 1999/00
     # 1998-07 is a month, 1998-99 two years.
-    last = last.mask((short[1] > 12) & (end > first), end)
+    last = last.mask(((short[1] > 12) | (short[1] == 0)) & (end > first), end)
     middle = years.isna() & first.notna() & (first != last)
     years = years.fillna((first + last) / 2.0)
     missing = codes < 0
@@ -334,5 +343,22 @@ def _years_of_numbers(values: pd.Series, unit: str | None) -> Floats:
         days = pd.Series(np.where(np.abs(numbers) < 1e5, numbers, np.nan))
         dates = pd.Timestamp("1899-12-30") + pd.to_timedelta(days, unit="D")
         return np.asarray(dates.dt.year.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
-    compact = (numbers >= 1800_01_01) & (numbers <= 2100_12_31)
-    return np.asarray(np.where(compact, numbers // 10000, numbers), dtype=np.float64)
+    digits_only = np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers > 0) & (numbers < 1e15)
+    whole = np.where(digits_only, numbers, 0.0).astype(np.int64)
+    # 1998071410, 199807141030 and 19980714103000 carry the time behind the date.
+    for digits in (10, 12, 14):
+        timed = (whole >= 10 ** (digits - 1)) & (whole < 10**digits)
+        whole = np.where(timed, whole // 10 ** (digits - 8), whole)
+    ymd = _is_date(whole // 10000, whole // 100 % 100, whole % 100)
+    dmy = _is_date(whole % 10000, whole // 10000 % 100, whole // 1000000)
+    mdy = _is_date(whole % 10000, whole // 1000000, whole // 10000 % 100)
+    month = (whole >= 1800_01) & (whole <= 2100_12) & (whole % 100 >= 1) & (whole % 100 <= 12)
+    other = (dmy | mdy) & ~ymd
+    years = np.select([ymd & ~(dmy | mdy), other, month], [whole // 10000, whole % 10000, whole // 100], numbers)
+    # 20011998 is a date of 1998 or, read the other way, none: what fits both ways is not guessed.
+    both = ymd & (dmy | mdy) & (whole // 10000 != whole % 10000)
+    return np.asarray(np.where(both, np.nan, np.where(ymd & ~both, whole // 10000, years)), dtype=np.float64)
+
+
+def _is_date(year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (year >= 1800) & (year <= 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)

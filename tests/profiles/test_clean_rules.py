@@ -78,6 +78,9 @@ CASES = [
         "coordinates missing", [*A, ("b", 0, 20, 9.0)], [("b", 2, ", 41", "")], [("a", 0, 20), ("b", 0, 20)], {"lon": [21.0, NAN]},
         {"need_places": False}, on_request=True,
     ),
+    Case(
+        "rock below a horizon without depth", [*A, ("a", 20, NAN, 4.0)], [("a", 1, "0-20 cm", "")], [("a", 0, 20)], {"below": "rock"},
+    ),
     kept_case("coordinates 0, 0", 0.0, 0.0, "0, 0"),
     kept_case("coordinates like metres", 535000.0, 4620000.0, "535000, 4620000"),
     kept_case("coordinates outside -180 to 180, -90 to 90", -200.0, 41.0, "-200, 41"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphic.errors import TableError
-from edaphic.profiles import STATUS, DepthFunction, Errors, layer_table
+from edaphic.profiles import STATUS, DepthFunction, Errors, clean, fill, layer_table
 from edaphic.profiles.budget import METHOD_SHARE, PARTS, SPLINE_SHARE, SPLINE_SHARE_TOP
 from edaphic.profiles.layers import LAYER_COLUMNS
 
@@ -168,6 +168,48 @@ def test_depth_to_rock_below_the_last_horizon_leaves_a_gap() -> None:
 def test_rock_above_the_last_horizon_is_rock_below_it() -> None:
     table, _ = layer_table(horizons(("a", 0, 40, 10.0), rock_depth_cm=25.0), [(0, 30), (30, 60)])
     assert table.soc_stock_kg_m2.tolist() == pytest.approx([3.0, 1.0])
+
+
+def test_rock_lies_below_the_last_horizon_even_if_that_has_no_value() -> None:
+    """20-50 cm without a density is soil that was not measured, no rock."""
+    rows = horizons(("a", 0, 20, 20.0), ("a", 20, 50, 10.0), bulk_density_g_cm3=[1.0, np.nan], below="rock")
+    table, _ = layer_table(rows, [(0, 20), (0, 30), (30, 60), (50, 100)])
+    assert table.status.tolist() == ["ok", "incomplete", "incomplete", "ok"]
+    assert table.coverage.tolist() == pytest.approx([1, 2 / 3, 1 / 3, 1])
+    assert table.soc_stock_kg_m2.tolist() == pytest.approx([4.0, np.nan, np.nan, 0.0], nan_ok=True)
+
+
+@pytest.mark.parametrize(("bottom", "soc", "below"), [(80.0, np.nan, "rock"), (np.nan, 5.0, "")])
+def test_rock_below_a_horizon_that_cleaning_drops(bottom: float, soc: float, below: str) -> None:
+    raw = pd.DataFrame({
+        "profile_id": "a", "lon": 21.0, "lat": 41.0, "top_cm": [0.0, 20.0], "bottom_cm": [20.0, bottom], "soc_g_kg": [20.0, soc],
+        "bulk_density_g_cm3": 1.0, "coarse_fragments_vol_pct": 0.0, "below": "rock", "source": "s", "row": [1, 2],
+    })  # fmt: skip
+    cleaned, log = clean(raw)
+    assert cleaned.below.tolist() == [below] and ("rock below a horizon without depth" in set(log.fault)) is (below == "")
+    table, _ = layer_table(fill(cleaned)[0], [(0, 30), (30, 100), (80, 100)])
+    assert table.soc_stock_kg_m2.isna().tolist() == [True, True, below == ""]
+
+
+def test_beta_is_not_scaled_twice_and_knows_rock() -> None:
+    rows = horizons(("a", 0, 20, 20.0), ("a", 20, 50, 10.0), ("a", 50, 100, 5.0))
+    whole, _ = layer_table(rows, [(0, 140), (60, 140)], DepthFunction(method="beta", min_coverage=0.5))
+    exact, _ = layer_table(rows, [(0, 100)], DepthFunction(method="beta"))
+    assert exact.soc_stock_kg_m2[0] < whole.soc_stock_kg_m2[0] < 1.1 * exact.soc_stock_kg_m2[0] + 0.5
+    stony, _ = layer_table(rows.iloc[:2].assign(below="rock"), [(0, 50), (50, 100)], DepthFunction(method="beta"))
+    assert stony.status.tolist() == ["no beta", "ok"]
+    assert np.isnan(stony.soc_stock_kg_m2[0]) and stony.soc_stock_kg_m2[1] == 0
+
+
+def test_paper_mode_has_no_value_where_no_centimetre_has_one() -> None:
+    rows = horizons(("a", 0, 20, 20.0), ("a", 20, 50, 10.0), ("a", 50, 100, 5.0))
+    table, _ = layer_table(rows, [(29.5, 30.0), (0.0, 0.5)], DepthFunction(mode="paper"))
+    assert table.status.tolist() == ["too thin", "ok"] and np.isnan(table.soc_stock_kg_m2[0])
+
+
+def test_reported_stocks_have_no_content_to_begin_with() -> None:
+    with pytest.raises(TableError, match="content beside reported"):
+        layer_table(horizons(("a", 0, 30, 10.0)), [(0, 30)], DepthFunction(order="content"), stocks="reported")
 
 
 def test_reported_stocks_on_request_only() -> None:

@@ -36,7 +36,8 @@ LAYER_COLUMNS = (
 STATUS = {
     "ok": "covered from top to bottom: integral of the depth function",
     "partial": "covered in part (at least min_coverage): mean of the observed part times the thickness of the layer",
-    "no beta": "method beta: no beta function could be fitted",
+    "no beta": "method beta: no beta function could be fitted, or the layer reaches into rock",
+    "too thin": "mode paper: no centimetre of the layer has a value",
     "incomplete": "covered in part, less than min_coverage: no value",
     "uncovered": "not observed at all: no value",
 }
@@ -144,9 +145,11 @@ class SoilColumn:
         """Integral of the spline."""
         if self.how.mode == "paper":
             layers = list(zip(self.tops, self.bottoms, strict=True))
-            limits = (0.0, 1000.0) if nonnegative else (-np.inf, np.inf)
-            means = harmonise_paper(self.code, self.top, self.bottom, values, layers, self.how.lam, *limits).means
-            return np.where(self.covered() > 0, np.nan_to_num(means) * self.covered(), 0.0)
+            lowest = 0.0 if nonnegative else -np.inf
+            # The peer cuts at 1000, in the unit of a content: a density has another.
+            means = harmonise_paper(self.code, self.top, self.bottom, values, layers, self.how.lam, lowest, np.inf).means
+            covered = self.covered()
+            return np.where(covered > 0, means * covered, 0.0)
         return self._integral(fit(self.code, self.top, self.bottom, values, self.how.lam, nonnegative=nonnegative))[0]
 
     def by_beta(self, values: Floats, nonnegative: bool = True) -> Floats:
@@ -155,11 +158,13 @@ class SoilColumn:
         depths = np.array([SHALLOW_CM, DEEP_CM])
         whole = SoilColumn(self.code, self.top, self.bottom, np.zeros(2), depths, self.rock, self.how)
         integral, covered = whole._integral(fit(self.code, self.top, self.bottom, values, self.how.lam))
-        known = np.where(covered + whole.rocky() >= depths - 1e-9, integral, np.nan)
+        # A curve that goes on below rock would put carbon there.
+        known = np.where((covered >= depths - 1e-9) & (self.rock[:, None] >= DEEP_CM), integral, np.nan)
         function = beta.fit(depths, known, method="ratio", shallow_cm=SHALLOW_CM, deep_cm=DEEP_CM, n_layers=None)
         layers = list(zip(self.tops, self.bottoms, strict=True))
         split = beta.layers_by_difference(function.beta, known[:, 0], layers, known_depth_cm=SHALLOW_CM)
-        return np.asarray(split, dtype=np.float64).T
+        rock, found = self.rock[:, None], np.asarray(split, dtype=np.float64).T
+        return np.where(self.tops >= rock, 0.0, np.where(self.bottoms > rock, np.nan, found))
 
     def _integral(self, curve: SplineFit) -> tuple[Floats, Floats]:
         return integrate(curve, self.tops, self.bottoms, self.how.max_gap_cm)
@@ -231,6 +236,8 @@ def layer_table(
     valued = (observed > 0) & (coverage >= how.min_coverage - 1e-9)
 
     stock = column.sum_of(used["density"].to_numpy()) if how.order == "density" else _content_first(column, used)
+    if how.method == "beta":
+        stock = stock * coverage  # of whole layers, where the other methods give the observed part
     fitted = np.isfinite(stock) | (covered == 0)
     valued &= fitted
     # What was not observed is taken to be like what was; metres make kg/m3 into kg/m2.
@@ -253,7 +260,7 @@ def layer_table(
         "below": np.broadcast_to(np.where(np.isfinite(column.rock), "rock", "unknown")[:, None], valued.shape),
         "status": np.select(
             [observed == 0, coverage < how.min_coverage - 1e-9, ~fitted, coverage < 1],
-            ["uncovered", "incomplete", "no beta", "partial"],
+            ["uncovered", "incomplete", "no beta" if how.method == "beta" else "too thin", "partial"],
             "ok",
         ),
     }
@@ -275,6 +282,8 @@ def _faults(horizons: pd.DataFrame, layers: Sequence[tuple[float, float]], how: 
         faults.append("layers: found none; expected at least one")
     if stocks not in ("computed", "reported"):
         faults.append(f"stocks: found {stocks!r}; expected computed or reported")
+    if stocks == "reported" and how.order == "content":
+        faults.append("order: found content beside reported stocks, which have none; expected density")
     return faults + how.faults()
 
 
@@ -301,23 +310,32 @@ def _usable(horizons: pd.DataFrame, stocks: str) -> tuple[pd.DataFrame, pd.DataF
         was, instead = (density * metres)[reported], table["soc_stock_kg_m2"][reported]
         log.append(repair_rows(table[reported], "reported stock", was.tolist(), instead.tolist()))
         density = np.where(reported, given, density)
-    table = table.assign(density=density, reported=reported)
+    table = table.assign(density=density, reported=reported, rock_cm=rock_depths(table))
     unknown = np.isnan(density)
     rows = table[unknown]
     log.append(repair_rows(rows, "bulk density or fragments missing", rows["soc_g_kg"].tolist()))
     return table[~unknown].reset_index(drop=True), concat_repairs(log)
 
 
+def rock_depths(horizons: pd.DataFrame) -> Floats:
+    """Depth in cm from which on there is rock, for every horizon; infinite where none is known.
+
+    A profile that ends on rock at no stated depth ends below its last horizon, be it one without a value.
+    """
+    bottom = horizons["bottom_cm"].groupby(horizons["profile_id"], sort=False).transform("max").to_numpy(dtype=np.float64)
+    depth = horizons["rock_depth_cm"].to_numpy(dtype=np.float64)
+    # Soil was described down to the last horizon: rock cannot begin above its end.
+    stated = np.where(np.isnan(depth), np.inf, np.maximum(depth, bottom))
+    return np.where(np.isnan(depth) & (horizons["below"] == "rock").to_numpy(), bottom, stated)
+
+
 def column_of(used: pd.DataFrame, layers: Sequence[tuple[float, float]], how: DepthFunction) -> SoilColumn:
-    """Horizons of a clean table (with ``below`` and ``rock_depth_cm``) and the layers that are wanted."""
+    """Horizons of a clean table (with ``rock_cm``, see :func:`rock_depths`) and the layers that are wanted."""
     code = pd.factorize(used["profile_id"])[0].astype(np.int64)
     bounds = np.asarray(layers, dtype=np.float64)
     bottom = used["bottom_cm"].to_numpy(dtype=np.float64)
     last = np.flatnonzero(np.diff(code, append=code[-1] + 1)) if code.size else np.empty(0, dtype=np.int64)
-    ends = (used["below"] == "rock").to_numpy()[last]
-    depth = used["rock_depth_cm"].to_numpy(dtype=np.float64)[last]
-    # Carbon was measured down to the last horizon: rock cannot begin above its end.
-    rock = np.where(np.isnan(depth), np.where(ends, bottom[last], np.inf), np.maximum(depth, bottom[last]))
+    rock = used["rock_cm"].to_numpy(dtype=np.float64)[last]
     return SoilColumn(code, used["top_cm"].to_numpy(dtype=np.float64), bottom, bounds[:, 0], bounds[:, 1], rock, how)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from edaphic.errors import TableError
 from edaphic.profiles.cleaning.clean import clean_property
 from edaphic.profiles.depth.spline_paper import harmonise_paper
-from edaphic.profiles.layers import EXACT, DepthFunction, column_of
+from edaphic.profiles.layers import EXACT, DepthFunction, column_of, rock_depths
 from edaphic.profiles.reading.columns import ROLES, Column
 from edaphic.profiles.reading.read import SourceRead, read_checked
 
@@ -133,7 +133,7 @@ def harmonise(
         return _as_the_peer(horizons, layers, how, nonnegative)
     clean, repairs = clean_property(horizons, shift_organic=shift_organic)
     clean = clean.assign(**{name: default for name, default in (("below", ""), ("rock_depth_cm", np.nan)) if name not in clean})
-    column = column_of(clean, layers, how)
+    column = column_of(clean.assign(rock_cm=rock_depths(clean)), layers, how)
     covered = column.covered()
     coverage = covered / column.thickness
     total = column.sum_of(clean["soc_g_kg"].to_numpy(dtype=np.float64), nonnegative=nonnegative)
@@ -180,7 +180,7 @@ def _table(
 ) -> pd.DataFrame:
     bounds = np.asarray(layers, dtype=np.float64)
     n, m = len(first), len(bounds)
-    table = first[["profile_id", "lon", "lat", "year", "source"]].loc[first.index.repeat(m)].reset_index(drop=True)
+    table = first.reindex(columns=["profile_id", "lon", "lat", "year", "source"]).loc[first.index.repeat(m)].reset_index(drop=True)
     table["top_cm"], table["bottom_cm"] = np.tile(bounds[:, 0], n), np.tile(bounds[:, 1], n)
     table["value"], table["coverage"], table["status"] = value.ravel(), coverage.ravel(), status.ravel()
     table["below"] = np.repeat(below, m)

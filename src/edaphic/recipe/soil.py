@@ -165,7 +165,7 @@ class Depth(Section):
     order: Literal["density", "content"] = Field(
         default="density", description="Spline of the carbon density of the horizons, or of their content first, as the papers do."
     )
-    lam: float = Field(default=0.1, ge=0, description="Smoothness of the spline (no unit); 0 follows the horizons.")
+    lam: float = Field(default=0.1, ge=0, le=1e15, description="Smoothness of the spline (no unit); 0 follows the horizons.")
     min_coverage: float = Field(default=1.0, gt=0, le=1, description="Share of a layer (0 to 1) that must be observed.")
     max_gap_cm: float = Field(default=0.0, ge=0, description="Widest gap between horizons, in cm, counted as observed.")
 
@@ -274,6 +274,9 @@ class Profiles(Section):
             for place, (above, layer) in enumerate(pairwise(layers), start=1)
             if above is not None and layer is not None and layer[0] < above[1]
         ]
+        depth = given.get("depth")
+        if given.get("stocks") == "reported" and isinstance(depth, dict) and depth.get("order") == "content":
+            faults.append(Fault(("depth", "order"), "content beside reported stocks, which have none", "density"))
         for key in ("bulk_density", "coarse_fragments"):
             chain, grid = given.get(key), f"{key}_grid"
             asks = isinstance(chain, (list, tuple)) and "grid" in chain

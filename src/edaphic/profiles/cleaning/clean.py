@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from edaphic.errors import TableError
-from edaphic.profiles.cleaning.depths import HIGHEST_CM, depths, stack
+from edaphic.profiles.cleaning.depths import HIGHEST_CM, depths, rock, stack, without_end
 from edaphic.profiles.cleaning.places import Box, attributes, check_box, ids, places, years
 from edaphic.profiles.cleaning.replicates import same_depths
 from edaphic.profiles.cleaning.rules import LOG_COLUMNS, RULE_GROUPS, RULES, concat_repairs, repair_rows
@@ -111,7 +111,9 @@ def clean(
     places(work, bounding_box, need_places)
     years(work)
     attributes(work)
+    endless = without_end(work)
     depths(work, shift_organic, last_thickness_cm)
+    rock(work, endless)
     _contents(work)
     same_depths(work)
     stack(work)
@@ -135,7 +137,9 @@ def clean_property(horizons: pd.DataFrame, *, shift_organic: bool = False) -> tu
     places(work, None, needed=False)
     years(work)
     attributes(work)
+    endless = without_end(work)
     depths(work, shift_organic, None)
+    rock(work, endless)
     value = work.core["soc_g_kg"]
     work.drop(~np.isfinite(value), "value missing")
     same_depths(work)

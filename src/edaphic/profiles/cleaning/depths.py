@@ -41,6 +41,31 @@ def depths(work: Worktable, shift_organic: bool, last_thickness_cm: float | None
     work.drop(work.core["top_cm"] == work.core["bottom_cm"], "zero thickness")
 
 
+def without_end(work: Worktable) -> Bools:
+    """Profiles (by number) with a horizon whose depth is not known: where they end is not known either."""
+    ends = work.core[["top_cm", "bottom_cm"]].to_numpy()
+    unknown = ~((ends >= LOWEST_CM) & (ends <= HIGHEST_CM)).all(axis=1)
+    found = np.zeros(len(work.labels), dtype=np.bool_)
+    found[work.core["profile"].to_numpy()[unknown]] = True
+    return found
+
+
+def rock(work: Worktable, endless: Bools) -> None:
+    """Depth of rock of profiles that end on it: below their last horizon, be it one that cannot be used for its values."""
+    if "below" not in work:
+        return
+    if "rock_depth_cm" not in work:
+        work.full["rock_depth_cm"] = np.nan
+    profile = work.core["profile"].to_numpy()
+    ends = (work.values("below") == "rock").to_numpy() & np.isnan(work.values("rock_depth_cm").to_numpy(dtype=np.float64))
+    unknown = ends & endless[profile]
+    heads = work.heads(unknown)
+    work.note(heads, "rock below a horizon without depth")
+    work.put("below", work.core.index[unknown], np.full(int(unknown.sum()), "", dtype=object))
+    known = ends & ~unknown
+    work.put("rock_depth_cm", work.core.index[known], _largest(work, work.core["bottom_cm"].to_numpy())[known])
+
+
 def _largest(work: Worktable, values: Bools | Floats) -> Floats:
     """Largest known value of each profile, for every horizon; -inf where none is known."""
     profile = work.core["profile"].to_numpy()

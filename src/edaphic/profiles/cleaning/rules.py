@@ -57,6 +57,7 @@ RULE_GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "above the surface": "horizon dropped" + ON_REQUEST + "all depths of the profile moved down, also that of rock",
             "reversed": "top and bottom swapped",
             "zero thickness": "horizon dropped",
+            "rock below a horizon without depth": "what lies below left unknown",
         },
         "values of one horizon": {
             "reported stock negative or infinite": "set missing",
