@@ -154,9 +154,10 @@ def mass_to_volume_pct(
     named = _known_bases(basis)
     rock = share / rock_density_g_cm3
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = rock / (rock + (1.0 - share) / density)
-        whole = density * rock
-        mixed = density * rock / (1.0 - share)
+        # No stones fill nothing, whatever the density.
+        own = np.where(share == 0, 0.0, rock / (rock + (1.0 - share) / density))
+        whole = np.where(share == 0, 0.0, density * rock)
+        mixed = np.where(share == 0, 0.0, np.where(share < 1, density * rock / (1.0 - share), np.nan))
     return 100.0 * _by_basis(named, own, whole, mixed)
 
 

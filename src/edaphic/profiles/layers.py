@@ -278,7 +278,7 @@ def _faults(horizons: pd.DataFrame, layers: Sequence[tuple[float, float]], how: 
     faults += [
         f"layers: found {top:g}-{bottom:g} cm; expected 0 <= top < bottom" for top, bottom in layers if not 0 <= top < bottom < np.inf
     ]
-    if not layers:
+    if not len(layers):
         faults.append("layers: found none; expected at least one")
     if stocks not in ("computed", "reported"):
         faults.append(f"stocks: found {stocks!r}; expected computed or reported")
