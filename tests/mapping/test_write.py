@@ -431,7 +431,7 @@ def test_a_copy_that_differs_never_gets_its_name(tmp_path: Path, monkeypatch: py
     working_file(tmp_path / "other.tif", grid_of(4, 5), numbered(4, 5) + 1)
     true_copy = rasterio.shutil.copy
     monkeypatch.setattr(
-        module.rasterio.shutil, "copy", lambda source, *rest, **kw: true_copy(tmp_path / "other.tif", *rest, **kw)
+        rasterio.shutil, "copy", lambda source, *rest, **kw: true_copy(tmp_path / "other.tif", *rest, **kw)
     )
     with pytest.raises(RasterError, match="differs from what was computed"):
         finish_cog(work, final, INFO)
