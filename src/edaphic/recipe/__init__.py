@@ -1,9 +1,12 @@
 """The recipe: one YAML file that says everything, read into frozen models, with all its faults reported at once."""
 
+from edaphic.recipe.covered import MadeCovariate, covariate_layers, made_covariates, made_layers
 from edaphic.recipe.faults import Fault
-from edaphic.recipe.inputs import CovariateLayer, Covariates, GridBounds, GridLike, GridRegion
+from edaphic.recipe.grid import GridBounds, GridLike, GridRegion
+from edaphic.recipe.inputs import CovariateLayer, Covariates
 from edaphic.recipe.load import dump, load, load_profiles, parse, profiles_from, report
-from edaphic.recipe.paths import address, check_files, covariate_layers, input_paths, resolve, table_file
+from edaphic.recipe.makings import Climate, ClimateZones, DepthMean, Indices, Terrain
+from edaphic.recipe.paths import check_files, input_paths
 from edaphic.recipe.recipe import ProfileRecipe, Recipe, whole_layer
 from edaphic.recipe.soil import (
     BulkDensitySource,
@@ -17,6 +20,7 @@ from edaphic.recipe.soil import (
 )
 from edaphic.recipe.templates import schema, template, template_names
 from edaphic.recipe.values import Column, layer_text, read_layer
+from edaphic.recipe.where import address, is_elsewhere, resolve, table_file
 from edaphic.recipe.work import (
     Account,
     ByPolygons,
@@ -37,6 +41,8 @@ __all__ = [
     "BulkDensitySource",
     "ByPolygons",
     "ByRaster",
+    "Climate",
+    "ClimateZones",
     "Column",
     "Columns",
     "Comparison",
@@ -44,6 +50,7 @@ __all__ = [
     "Covariates",
     "Depth",
     "DepthGrid",
+    "DepthMean",
     "Evidence",
     "Fault",
     "Forest",
@@ -51,6 +58,8 @@ __all__ = [
     "GridBounds",
     "GridLike",
     "GridRegion",
+    "Indices",
+    "MadeCovariate",
     "Maps",
     "Model",
     "Pedotransfer",
@@ -60,6 +69,7 @@ __all__ = [
     "Recipe",
     "Report",
     "Screen",
+    "Terrain",
     "Truth",
     "Tune",
     "address",
@@ -67,9 +77,12 @@ __all__ = [
     "covariate_layers",
     "dump",
     "input_paths",
+    "is_elsewhere",
     "layer_text",
     "load",
     "load_profiles",
+    "made_covariates",
+    "made_layers",
     "parse",
     "profiles_from",
     "read_layer",

@@ -1,92 +1,31 @@
-"""Sections that say where and with what: the grid and the covariates."""
+"""The section that says with what: the covariates, those that are there and those that are made."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field
 
 from edaphic.recipe.base import Listed, Section, Text
 from edaphic.recipe.faults import Fault, fail, shown
-from edaphic.recipe.values import Resolution
+from edaphic.recipe.makings import Climate, ClimateZones, DepthMean, Indices, Period, Terrain, are_years
 
 PATTERN_CHARACTERS = "*?"
 """Characters that make a path a pattern for several files."""
 
-
-class GridLike(Section):
-    """The grid of a raster that exists."""
-
-    like: Text = Field(description="Raster whose cells, extent and coordinate system the maps take over.")
-
-
-class GridBounds(Section):
-    """A grid from numbers."""
-
-    crs: Text = Field(description="Coordinate system of the maps, such as EPSG:32634.")
-    resolution: Resolution = Field(description="Cell size in units of the coordinate system (m or degrees), or [x, y].")
-    bounds: Annotated[tuple[float, float, float, float], Field(strict=False)] = Field(
-        description="Outer edges [min x, min y, max x, max y] in units of the coordinate system."
-    )
-
-    @classmethod
-    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
-        bounds = given.get("bounds")
-        numbers = isinstance(bounds, (list, tuple)) and all(type(edge) in (int, float) for edge in bounds)
-        if bounds is None or not numbers or len(bounds) != 4:
-            return []
-        if bounds[0] < bounds[2] and bounds[1] < bounds[3]:
-            return []
-        return [Fault(("bounds",), str(list(bounds)), "[min x, min y, max x, max y], each min below its max")]
-
-
-class GridRegion(Section):
-    """A grid over the extent of polygons."""
-
-    region: Text = Field(description="File of polygons (GeoPackage, GeoJSON, Shapefile) that the maps cover.")
-    resolution: Resolution = Field(description="Cell size in units of the coordinate system (m or degrees), or [x, y].")
-    crs: Text | None = Field(
-        default=None, description="Coordinate system of the maps; by default that of the polygons."
-    )
-
-
-_GRIDS: Mapping[str, type[Section]] = {"like": GridLike, "bounds": GridBounds, "region": GridRegion}
-
-
-def _which_grid(value: object) -> str | None:
-    """The one class whose own key is there; a grid that only lacks its bounds is told so."""
-    if isinstance(value, Section):
-        return f"<{type(value).__name__}>"
-    if not isinstance(value, dict):
-        return None
-    own = [key for key in _GRIDS if key in value]
-    if not own and {"crs", "resolution"} & set(value):
-        own = ["bounds"]
-    return f"<{_GRIDS[own[0]].__name__}>" if len(own) == 1 else None
-
-
-Grid = Annotated[
-    Annotated[GridLike, Tag("<GridLike>")]
-    | Annotated[GridBounds, Tag("<GridBounds>")]
-    | Annotated[GridRegion, Tag("<GridRegion>")],
-    Discriminator(
-        _which_grid,
-        custom_error_type="which_grid",
-        custom_error_message="expected one of three kinds of grid",
-        custom_error_context={
-            "expected": "exactly one of {like: raster}, {crs: ..., resolution: ..., bounds: [...]}, "
-            "{region: polygons, resolution: ...}"
-        },
-    ),
-]
+YEARS = ("{year}", "{from}", "{to}")
+"""Words that stand for years in a path."""
 
 
 class CovariateLayer(Section):
     """One raster, or all rasters that a pattern finds."""
 
-    path: Text = Field(description="Raster file, or a pattern such as covs/*.tif for several.")
+    path: Text = Field(
+        description="Raster file, a pattern such as covs/*.tif for several, or ndvi_{from}_{to}.tif or clcd_{year}.tif for one by period."
+    )
     name: Text | None = Field(default=None, description="Name of the covariate; by default the file's, without ending.")
     kind: Literal["continuous", "class"] = Field(
         default="continuous", description="Numbers on a scale (continuous), or codes of classes (class)."
@@ -101,6 +40,12 @@ class CovariateLayer(Section):
     offset: float | None = Field(default=None, description="Added after the factor; by default the file's.")
     unit: str | None = Field(default=None, description="Unit of the values, for tables.")
     classes: dict[int, Text] | None = Field(default=None, description="Name of each class code, for tables.")
+    period: Period | None = Field(
+        default=None, description="First and last year that the file stands for; entries of one name and several periods are one covariate."
+    )
+    periods: Listed[Period] | None = Field(
+        default=None, description="Periods of a path with {from} and {to}, or {year}; by default those of the files that are there."
+    )
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
@@ -115,6 +60,7 @@ class CovariateLayer(Section):
                 for key in ("scale", "offset")
                 if key in given
             ]
+        faults += _period_faults(given)
         if given.get("scale") == 0:
             faults.append(Fault(("scale",), "0", "a number other than 0"))
         return faults
@@ -126,7 +72,14 @@ class CovariateLayer(Section):
         >>> CovariateLayer(path="covs/dem.tif").own_name
         'dem'
         """
-        return None if is_pattern(self.path) else self.name or PurePath(self.path).stem
+        if is_pattern(self.path):
+            return None
+        return self.name or without_years(PurePath(self.path).stem)
+
+    @property
+    def dated(self) -> bool:
+        """Whether the covariate changes with time."""
+        return self.period is not None or has_years(self.path)
 
 
 def is_pattern(path: object) -> bool:
@@ -138,12 +91,54 @@ def is_pattern(path: object) -> bool:
     return isinstance(path, str) and any(character in path for character in PATTERN_CHARACTERS)
 
 
+def has_years(path: object) -> bool:
+    """Whether a path holds words that stand for years.
+
+    >>> has_years("ndvi_{from}_{to}.tif"), has_years("ndvi.tif")
+    (True, False)
+    """
+    return isinstance(path, str) and any(word in path for word in YEARS)
+
+
+def without_years(stem: str) -> str:
+    """A name without the words that stand for years.
+
+    >>> without_years("ndvi_{from}_{to}"), without_years("clcd-{year}"), without_years("slope")
+    ('ndvi', 'clcd', 'slope')
+    """
+    if not has_years(stem):
+        return stem
+    return re.sub(r"[\W_]+$|^[\W_]+", "", re.sub(r"[\W_]*\{(?:year|from|to)\}", "", stem)) or "covariate"
+
+
+def _period_faults(given: Mapping[str, Any]) -> list[Fault]:
+    path = str(given.get("path", ""))
+    faults = []
+    if ("{from}" in path) != ("{to}" in path) or ("{year}" in path and "{from}" in path):
+        faults.append(Fault(("path",), shown(path), "{from} and {to}, or {year}"))
+    if has_years(path) and is_pattern(path):
+        faults.append(Fault(("path",), f"{shown(path)}, a pattern with years", "one of them"))
+    if "periods" in given and not has_years(path):
+        faults.append(Fault(("periods",), f"periods for {shown(path)}", "a path with {from} and {to}, or {year}"))
+    if "period" in given and (has_years(path) or is_pattern(path)):
+        faults.append(Fault(("period",), f"one period for {shown(path)}", "a path of one file"))
+    for place, period in enumerate(given.get("periods") or ()):
+        if are_years(period) and period[0] > period[1]:
+            faults.append(Fault(("periods", place), str(list(period)), "[first year, last year], the first not after the last"))
+        elif are_years(period) and "{year}" in path and period[0] != period[1]:
+            faults.append(Fault(("periods", place), str(list(period)), "one year, such as [1990, 1990], for a path with {year}"))
+    if are_years(given.get("period")) and given["period"][0] > given["period"][1]:
+        faults.append(Fault(("period",), str(list(given["period"])), "[first year, last year], the first not after the last"))
+    return faults
+
+
 def _check_names(layers: tuple[CovariateLayer, ...]) -> tuple[CovariateLayer, ...]:
     names = [layer.own_name for layer in layers]
+    dated = [layer.dated for layer in layers]
     faults = [
-        Fault((place,), f"a second covariate named {name!r}", "a name of its own (name: ...)")
+        Fault((place,), f"a second covariate named {name!r}", "a name of its own (name: ...), or a period for each")
         for place, name in enumerate(names)
-        if name is not None and name in names[:place]
+        if name is not None and any(names[j] == name and not (dated[place] and dated[j]) for j in range(place))
     ]
     if faults:
         fail(*faults)
@@ -153,7 +148,28 @@ def _check_names(layers: tuple[CovariateLayer, ...]) -> tuple[CovariateLayer, ..
 class Covariates(Section):
     """Rasters that explain soil carbon."""
 
-    layers: Annotated[Listed[CovariateLayer], Field(min_length=1), AfterValidator(_check_names)] = Field(
-        description="Rasters; an entry for one file replaces what a pattern found for that file."
+    layers: Annotated[Listed[CovariateLayer], AfterValidator(_check_names)] = Field(
+        default=(), description="Rasters; an entry for one file replaces what a pattern found for that file."
     )
     exclude: Listed[Text] = Field(default=(), description="Names to leave out, or patterns of names such as I*MOD4.")
+    max_gap_years: float = Field(
+        default=10.0, ge=0, description="Years that a profile may lie outside the periods of a covariate; beyond, it has no value."
+    )
+    undated_year: int | None = Field(
+        default=None, description="Year of profiles that have none, for covariates by period; null leaves them without a value."
+    )
+    terrain: Terrain | None = Field(default=None, description="Terrain attributes, made of a digital elevation model.")
+    indices: Indices | None = Field(default=None, description="Spectral indices, made of scenes.")
+    climate: Climate | None = Field(default=None, description="Climate grids, made of stations.")
+    depth_means: Listed[DepthMean] = Field(default=(), description="Means over a layer of properties given for other layers.")
+    zones: ClimateZones | None = Field(default=None, description="Climate zones, made of two covariates.")
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        if any(given.get(key) for key in ("layers", *MADE)):
+            return []
+        return [Fault(("layers",), "no covariate", f"at least one layer, or one of {', '.join(MADE)}")]
+
+
+MADE = ("terrain", "indices", "climate", "depth_means")
+"""Keys of what is made from other things than covariates."""

@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError
 
 from edaphic.recipe.base import Section, Text
 from edaphic.recipe.faults import Fault, meant
-from edaphic.recipe.inputs import Covariates, Grid
+from edaphic.recipe.grid import Grid
+from edaphic.recipe.inputs import Covariates
 from edaphic.recipe.soil import Profiles
 from edaphic.recipe.values import layer_text
 from edaphic.recipe.work import QUANTITIES, Account, Evidence, Maps, Model, Report
@@ -131,6 +132,7 @@ def _masks_and_divisions_are_classes(sound: _Sound) -> list[Fault]:
         by = enumerate(sound.account.by)
         asked += [(("account", "by", place), name) for place, name in by if isinstance(name, str)]
     names = [layer.own_name for layer in sound.covariates.layers if layer.kind == "class" and layer.own_name]
+    names += [sound.covariates.zones.name] if sound.covariates.zones is not None else []
     expected = "a covariate of kind class" + (f", one of {', '.join(names)}" if names else "")
     answers = [(loc, name, _why_no_class(sound.covariates, name)) for loc, name in asked]
     return [Fault(loc, why, expected + meant(name, names)) for loc, name, why in answers if why]
@@ -140,6 +142,8 @@ def _why_no_class(covariates: Covariates, name: str) -> str:
     """What keeps a name from being a covariate with classes; empty where nothing does, as far as the recipe tells."""
     if any(fnmatchcase(name, pattern) for pattern in covariates.exclude):
         return f"{name!r}, which is excluded"
+    if covariates.zones is not None and covariates.zones.name == name:
+        return ""
     kinds = [layer.kind for layer in covariates.layers if layer.own_name == name]
     kinds = kinds or [
         layer.kind
