@@ -19,7 +19,7 @@ from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
 from edaphic.recipe import Recipe
-from edaphic.stages import PARTS, STAGES, Job, Say, grid_of, sources_of
+from edaphic.stages import PARTS, STAGES, Job, Say, grid_of, heeded, sources_of
 from edaphic.stages.soil import read_checked
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
@@ -89,21 +89,23 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         grid = grid_of(told, recipe_path)
     except EdaphicError as fault:
         raise EdaphicError([*faults, *fault.faults]) from fault
-    sources = sources_of(told, recipe_path)
-    faults += covariates.check_sources(sources, grid)
-    faults += _check_names(told, [source.name for source in sources], {s.name: s.kind for s in sources})
+    dated = sources_of(told, recipe_path)
+    sources = [covariates.labelled_source(entry) for entry in dated]
+    faults += covariates.check_dates(dated) + covariates.check_sources(sources, grid)
+    kinds = {entry.source.name: entry.source.kind for entry in dated} | {layer.name: layer.kind for layer in recipe.made_covariates(told)}
+    faults += _check_names(told, kinds)
     faults += _check_others(told, recipe_path, grid)
     raw = pd.concat([reading.table for reading in readings], ignore_index=True)
     outside = _share_outside(raw, grid)
     carried = set.intersection(*(set(source.covariates) for source in told.profiles.sources))
-    if outside == 1 and not {source.name for source in sources} <= carried:
+    if outside == 1 and not set(kinds) <= carried:
         faults.append(_all_outside(raw, grid))
     if faults:
         raise EdaphicError(faults)
     notes = profiles.doubts(raw) + covariates.class_doubts(sources)
     if outside > 0.2:
         notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
-    size = _size(told, (grid.shape[0], grid.shape[1]), len(sources), rows)
+    size = _size(told, (grid.shape[0], grid.shape[1]), len(kinds), rows)
     lines = [line for reading in readings for line in reading.understood]
     contents = [
         (source.horizons, _content_hash(reading.table))
@@ -135,12 +137,12 @@ def _all_outside(horizons: pd.DataFrame, grid: GeoBox) -> str:
     )
 
 
-def _check_names(told: Recipe, names: Sequence[str], kinds: Mapping[str, str]) -> list[str]:
+def _check_names(told: Recipe, kinds: Mapping[str, str]) -> list[str]:
     """Names that only the files behind a pattern can tell."""
     asked = [("maps.mask", name) for name in told.maps.mask]
     asked += [("account.by", by) for by in told.account.by if isinstance(by, str)]
     return [
-        f"{where}: {name!r}, which is {'a continuous covariate' if name in names else 'no covariate'}; "
+        f"{where}: {name!r}, which is {'a continuous covariate' if name in kinds else 'no covariate'}; "
         f"expected a covariate of kind class"
         for where, name in asked
         if kinds.get(name) != "class"
@@ -367,7 +369,7 @@ def _inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
     paths: dict[str, set[Path]] = {
         "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
         "rasters": {recipe.resolve(told, recipe_path, name) for name in grid}
-        | {Path(source.path) for source in sources_of(told, recipe_path)},
+        | {Path(entry.source.path) for entry in sources_of(told, recipe_path) if not recipe.is_elsewhere(str(entry.source.path))},
         "account": {recipe.resolve(told, recipe_path, name) for name in account},
         "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
     }
@@ -400,12 +402,11 @@ def _named(job: Job, path: Path) -> str:
 
 
 def _key(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) -> str:
-    sections = job.recipe.model_dump(mode="json")
     return key_of(
         {
             "version": job.version,
             "stage": stage,
-            "recipe": {part: sections[part] for part in PARTS[stage]},
+            "recipe": heeded(job.recipe, PARTS[stage]),
             "inputs": dict(inputs),
             "libraries": {name: installed_version(name) for name in DECIDING},
             "before": {name: manifest.outputs_digest(name) for name in BEFORE[stage]},

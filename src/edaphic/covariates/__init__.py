@@ -5,20 +5,25 @@ from edaphic.covariates.doubts import class_doubts
 from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_from_region, grid_like
 from edaphic.covariates.handles import close_rasters
+from edaphic.covariates.periods import Dated, TimedStack, build_timed, check_dates, labelled_source, nearest_period
 from edaphic.covariates.polygons import rasterise, region_mask
 from edaphic.covariates.sources import Layer, check_sources, open_layer
 from edaphic.covariates.stack import Stack, build, describe
 from edaphic.covariates.window import Window, window_box, windows
 
 __all__ = [
+    "Dated",
     "Layer",
     "LayerFacts",
     "Source",
     "Stack",
+    "TimedStack",
     "Window",
     "build",
+    "build_timed",
     "cell_area_m2",
     "cells_of",
+    "check_dates",
     "check_sources",
     "class_doubts",
     "close_rasters",
@@ -28,6 +33,8 @@ __all__ = [
     "grid_from_bounds",
     "grid_from_region",
     "grid_like",
+    "labelled_source",
+    "nearest_period",
     "open_layer",
     "rasterise",
     "region_mask",

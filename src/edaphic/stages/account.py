@@ -15,7 +15,8 @@ from edaphic.account import ClassLayer
 from edaphic.covariates import Source
 from edaphic.errors import ModelError
 from edaphic.model.fit import interval_name
-from edaphic.stages.job import FEWEST_WHOLE, Job, grid_of, sources_of
+from edaphic.stages.covering import build_stack, map_year
+from edaphic.stages.job import FEWEST_WHOLE, Job, grid_of
 from edaphic.stages.maps import map_info
 from edaphic.units import in_map_unit
 
@@ -67,12 +68,16 @@ def stage_report(job: Job, work: Path, partial: Path) -> None:
 
 
 def _divisions(job: Job, grid: GeoBox) -> list[ClassLayer]:
-    known = {source.name: source for source in sources_of(job.recipe, job.recipe_path)}
+    stack = build_stack(job) if any(isinstance(division, str) for division in job.recipe.account.by) else None
+    now = () if stack is None else stack.during(map_year(job), job.recipe.covariates.max_gap_years).layers
+    known = {layer.name: layer for layer in now}
     out = []
     for division in job.recipe.account.by:
         if isinstance(division, str):
-            source = known[division]
-        elif hasattr(division, "classes"):
+            layer = known[division]
+            out.append(ClassLayer(division, layer.read, dict(layer.source.classes or {})))
+            continue
+        if hasattr(division, "classes"):
             source = Source(division.name, job.path(division.path), kind="class", classes=division.classes)
         else:
             out.append(_polygons(division.name, job.path(division.path), division.column, grid))

@@ -7,14 +7,28 @@ from pathlib import Path
 import pandas as pd
 
 from edaphic import covariates
-from edaphic.covariates import Stack
+from edaphic.covariates import TimedStack, nearest_period
 from edaphic.errors import ModelError
-from edaphic.stages.job import Job, grid_of, seen_from, sites_of, sources_of
+from edaphic.recipe import is_elsewhere
+from edaphic.stages.job import Job, covariates_of, grid_of, seen_from, sites_of
 
 
-def build_stack(job: Job) -> Stack:
-    """All covariates of the recipe on its grid."""
-    return covariates.build(sources_of(job.recipe, job.recipe_path), grid_of(job.recipe, job.recipe_path))
+def build_stack(job: Job) -> TimedStack:
+    """All covariates of the run on its grid."""
+    return covariates.build_timed(covariates_of(job), grid_of(job.recipe, job.recipe_path))
+
+
+def map_year(job: Job) -> float | None:
+    """Year of the covariates that maps are made with: the middle of the maps' period; None for the latest that there is."""
+    period = job.recipe.maps.period
+    return None if period is None else (period[0] + period[1]) / 2
+
+
+def notes_of_year(job: Job, stack: TimedStack) -> list[str]:
+    """Which period of each covariate the maps are made with."""
+    year = map_year(job)
+    chosen = {name: dates[nearest_period([dates[-1][1] if year is None else year], dates)[0][0]] for name, dates in stack.periods.items()}
+    return [f"{name} of {first} to {last} is mapped" for name, (first, last) in chosen.items()]
 
 
 def _with_carried(
@@ -44,10 +58,16 @@ def stage_covariates(job: Job, work: Path, partial: Path) -> None:
     """Covariates described, and sampled at the profiles."""
     del partial
     sites = sites_of(job)
+    asked = job.recipe.covariates
     job.say("opening rasters", 0, 2)
     stack = build_stack(job)
     job.say(f"sampling {len(stack.names)} covariates at {len(sites)} profiles", 1, 2)
-    values, reason = stack.sample(sites["lon"].to_numpy(), sites["lat"].to_numpy())
+    year = sites["year"].astype("float64")
+    if asked.undated_year is not None:
+        year = year.fillna(asked.undated_year)
+    values, reason, matches = stack.sample(sites["lon"].to_numpy(), sites["lat"].to_numpy(), year.to_numpy(), asked.max_gap_years)
+    for note in _notes_of_time(matches, asked.max_gap_years):
+        job.say(f"note: {note}", 1, 2)
     values, reason, carried = _with_carried(job, sites, values, reason)
     for name, count in carried.items():
         job.say(f"note: {name} of {count} profiles is that of their table", 1, 2)
@@ -61,8 +81,30 @@ def stage_covariates(job: Job, work: Path, partial: Path) -> None:
     folder = work / "covariates"
     folder.mkdir()
     points.to_parquet(folder / "points.parquet", index=False)
-    described = covariates.describe(stack)
+    if len(matches):
+        matches.to_csv(folder / "periods.csv", index=False, lineterminator="\n")
+    described = covariates.describe(stack.whole)
     root = job.path(".")
-    # Seen from the root of the recipe: the same data in another place make the same file.
-    described["path"] = [seen_from(root, Path(path)) for path in described["path"]]
+    # Seen from the run or from the root of the recipe: the same data in another place make the same file.
+    described["path"] = [_seen(job, root, path) for path in described["path"]]
     described.to_csv(folder / "layers.csv", index=False, lineterminator="\n")
+
+
+def _seen(job: Job, root: Path, path: str) -> str:
+    if is_elsewhere(path):
+        return path
+    return Path(path).relative_to(job.out).as_posix() if Path(path).is_relative_to(job.out) else seen_from(root, Path(path))
+
+
+def _notes_of_time(matches: pd.DataFrame, max_gap: float) -> list[str]:
+    """How well the years of the profiles fit the periods of the covariates."""
+    notes = []
+    for name, rows in matches.groupby("name", sort=False):
+        dated, without = rows[rows["period"] != ""], int(rows.loc[rows["period"] == "", "samples"].sum())
+        outside = int(dated["outside"].sum())
+        if outside:
+            gap = dated["largest_gap_years"].max()
+            notes.append(f"{name}: {outside} of {int(dated['samples'].sum())} profiles lie outside its periods, up to {gap:g} years")
+        if without:
+            notes.append(f"{name}: {without} profiles have no year, or none within {max_gap:g} years of its periods, and so no value")
+    return notes

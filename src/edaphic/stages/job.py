@@ -11,10 +11,10 @@ import pandas as pd
 from odc.geo.geobox import GeoBox
 
 from edaphic import covariates
-from edaphic.covariates import Source
+from edaphic.covariates import Dated, Source
 from edaphic.manifest import key_of
 from edaphic.model.fit import TARGETS, Target
-from edaphic.recipe import Recipe, address, covariate_layers, resolve, whole_layer
+from edaphic.recipe import MadeCovariate, Recipe, address, covariate_layers, is_elsewhere, made_covariates, resolve, whole_layer
 
 Say = Callable[[str, int, int], None]
 """Progress: what, how many are done, of how many."""
@@ -26,6 +26,15 @@ FEWEST_WHOLE = 50
 
 PARTS: Mapping[str, tuple[str, ...]] = {
     "profiles": ("profiles",),
+    "rasters": (
+        "grid",
+        "covariates.terrain",
+        "covariates.indices",
+        "covariates.climate",
+        "covariates.depth_means",
+        "covariates.zones",
+        "covariates.layers",
+    ),
     "covariates": ("grid", "covariates"),
     "model": ("seed", "profiles", "model", "evidence"),
     "evidence": ("seed", "profiles", "model", "evidence"),
@@ -33,7 +42,22 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "account": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account"),
     "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "report"),
 }
-"""Sections of the recipe that a stage heeds."""
+"""Sections of the recipe, or keys of them, that a stage heeds."""
+
+
+def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
+    """What a recipe says under some sections or keys.
+
+    The rasters are made of the listed layers only where zones are made of them, so those count only then.
+    """
+    told = recipe.model_dump(mode="json")
+    found: dict[str, object] = {}
+    for part in parts:
+        section, _, key = part.partition(".")
+        if part == "covariates.layers" and recipe.covariates.zones is None:
+            continue
+        found[part] = told[section][key] if key else told[section]
+    return found
 
 
 @dataclass(frozen=True)
@@ -78,8 +102,7 @@ class Job:
 
     def hash_of(self, sections: Sequence[str]) -> str:
         """Hash of some sections of the recipe: of what a file depends on, no more."""
-        told = self.recipe.model_dump(mode="json")
-        return key_of({section: told[section] for section in sections})
+        return key_of(heeded(self.recipe, sections))
 
     @property
     def intervals(self) -> tuple[tuple[float, float], ...]:
@@ -93,22 +116,43 @@ class Job:
         return (round(tail, 6), round(1 - tail, 6))
 
 
-def sources_of(recipe: Recipe, recipe_path: Path) -> list[Source]:
-    """Covariates of the recipe, patterns replaced by the files they find."""
+def sources_of(recipe: Recipe, recipe_path: Path) -> list[Dated]:
+    """Rasters of the recipe, patterns and periods replaced by the files they find."""
     return [
-        Source(
-            name=str(layer.name),
-            path=Path(layer.path),
-            kind=layer.kind,
-            band=layer.band,
-            nodata=layer.nodata,
-            scale=layer.scale,
-            offset=layer.offset,
-            unit=layer.unit,
-            classes=layer.classes,
+        Dated(
+            Source(
+                name=str(layer.name),
+                path=layer.path if is_elsewhere(layer.path) else Path(layer.path),
+                kind=layer.kind,
+                band=layer.band,
+                nodata=layer.nodata,
+                scale=layer.scale,
+                offset=layer.offset,
+                unit=layer.unit,
+                classes=layer.classes,
+            ),
+            layer.period,
         )
         for layer in covariate_layers(recipe, recipe_path)
     ]
+
+
+def made_of(recipe: Recipe, out: Path) -> list[Dated]:
+    """Rasters that the run has made, where its folder is ``out``."""
+    return [
+        Dated(Source(layer.name, out / "covariates" / layer.file, kind=layer.kind, classes=_classes(recipe, layer)), layer.period)
+        for layer in made_covariates(recipe)
+    ]
+
+
+def _classes(recipe: Recipe, layer: MadeCovariate) -> Mapping[int, str] | None:
+    del recipe
+    return None if layer.kind == "continuous" else {}
+
+
+def covariates_of(job: Job) -> list[Dated]:
+    """All covariates of a run: those that were there, then those that it made."""
+    return sources_of(job.recipe, job.recipe_path) + made_of(job.recipe, job.out)
 
 
 def grid_of(recipe: Recipe, recipe_path: Path) -> GeoBox:
@@ -122,8 +166,8 @@ def grid_of(recipe: Recipe, recipe_path: Path) -> GeoBox:
 
 
 def sites_of(job: Job) -> pd.DataFrame:
-    """One row per profile that has layers: profile_id, lon, lat, in order of first appearance."""
-    layers = pd.read_parquet(job.out / "profiles" / "layers.parquet", columns=["profile_id", "lon", "lat"])
+    """One row per profile that has layers: profile_id, lon, lat, year, in order of first appearance."""
+    layers = pd.read_parquet(job.out / "profiles" / "layers.parquet", columns=["profile_id", "lon", "lat", "year"])
     return layers.drop_duplicates("profile_id", ignore_index=True)
 
 
@@ -131,7 +175,7 @@ def points_of(job: Job) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """Covariates of the profiles that have all of them, by profile, and the kind of each covariate."""
     points = pd.read_parquet(job.out / "covariates" / "points.parquet")
     points = points[points["reason"] == ""].set_index("profile_id").drop(columns="reason")
-    kinds: dict[str, str] = {source.name: source.kind for source in sources_of(job.recipe, job.recipe_path)}
+    kinds: dict[str, str] = {entry.source.name: entry.source.kind for entry in covariates_of(job)}
     return points, kinds
 
 

@@ -16,7 +16,7 @@ from edaphic.mapping.write import BandWriter, MapInfo, publish, write_catalog
 from edaphic.model import artefact
 from edaphic.model.fit import interval_name
 from edaphic.recipe import GridRegion
-from edaphic.stages.covering import build_stack
+from edaphic.stages.covering import build_stack, map_year, notes_of_year
 from edaphic.stages.job import PARTS, Job, write_json
 
 STAT_KEYS: Mapping[str, str] = {"mean": "mean", "q05": "low", "q50": "mid", "q95": "high", "spread": "spread"}
@@ -35,7 +35,10 @@ def stage_maps(job: Job, work: Path, partial: Path) -> None:
     """Predict tile by tile, then write one file for each layer and statistic."""
     model = artefact.load(job.out / "model" / job.recipe.model.name)
     adjustments = pd.read_csv(job.out / "evidence" / "conformal.csv")
-    stack = build_stack(job)
+    timed = build_stack(job)
+    stack = timed.during(map_year(job), job.recipe.covariates.max_gap_years)
+    for note in notes_of_year(job, timed):
+        job.say(f"note: {note}", 0, 1)
     regions = job.recipe.grid.region if isinstance(job.recipe.grid, GridRegion) else None
     masks = [(name, tuple(codes)) for name, codes in sorted(job.recipe.maps.mask.items())]
     ledger = Ledger(partial, stack.grid, job.recipe.maps.window)
