@@ -55,6 +55,7 @@ FORMATS: dict[str, TableFormat] = {
         "path unit source_crs source_resolution resampling nodata valid_share",
         "name path kind unit source_crs source_resolution resampling nodata",
     ),
+    "periods": _format("covariates/periods.csv", "name period samples", "outside largest_gap_years", "name period"),
     "metrics": _format(
         "evidence/metrics.csv",
         "design scale layer n mec rmse bias",

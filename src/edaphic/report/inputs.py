@@ -131,7 +131,27 @@ def _covariate_words(run: RunFolder) -> list[tuple[str, str]]:
     selection = run.table("selection")
     if selection is not None:
         words += f"; {count(sum(kept is True for kept in selection['kept']))} kept by the screening"
-    return [("Covariates", words)]
+    return [("Covariates", words), *_period_words(run)]
+
+
+def _period_words(run: RunFolder) -> list[tuple[str, str]]:
+    """Which periods of a covariate the profiles took, and how well their years fit."""
+    table = run.table("periods")
+    if table is None:
+        return []
+    found = []
+    for name, rows in table.groupby("name", sort=False):
+        dated = rows[rows["period"] != ""]
+        parts = [f"{period} ({plural(int(samples), 'profile')})" for period, samples in zip(dated["period"], dated["samples"], strict=True)]
+        words = f"{name}: {listing(parts)}"
+        outside, without = int(dated["outside"].sum()), int(rows.loc[rows["period"] == "", "samples"].sum())
+        if outside:
+            gap = plural(float(dated["largest_gap_years"].max()), "year")
+            words += f"; {plural(outside, 'profile')} outside these years, by up to {gap}"
+        if without:
+            words += f"; {plural(without, 'profile')} without a year near them, left out"
+        found.append(("Covariate by period", words))
+    return found
 
 
 def _model_words(run: RunFolder) -> list[tuple[str, str]]:
