@@ -19,7 +19,7 @@ from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
 from edaphic.recipe import Recipe
-from edaphic.stages import PARTS, STAGES, Job, Say, grid_of, heeded, sources_of
+from edaphic.stages import PARTS, STAGES, Job, Say, check_makings, grid_of, heeded, sources_of
 from edaphic.stages.soil import read_checked
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
@@ -94,6 +94,8 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     faults += covariates.check_dates(dated) + covariates.check_sources(sources, grid)
     kinds = {entry.source.name: entry.source.kind for entry in dated} | {layer.name: layer.kind for layer in recipe.made_covariates(told)}
     faults += _check_names(told, kinds)
+    made_faults, made_notes = check_makings(told, recipe_path)
+    faults += made_faults
     faults += _check_others(told, recipe_path, grid)
     raw = pd.concat([reading.table for reading in readings], ignore_index=True)
     outside = _share_outside(raw, grid)
@@ -102,7 +104,7 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         faults.append(_all_outside(raw, grid))
     if faults:
         raise EdaphicError(faults)
-    notes = profiles.doubts(raw) + covariates.class_doubts(sources)
+    notes = profiles.doubts(raw) + covariates.class_doubts(sources) + made_notes
     if outside > 0.2:
         notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
     size = _size(told, (grid.shape[0], grid.shape[1]), len(kinds), rows)
@@ -347,12 +349,13 @@ def _head(job: Job, inputs: Mapping[str, str]) -> dict[str, Any]:
 
 BEFORE: Mapping[str, tuple[str, ...]] = {
     "profiles": (),
-    "covariates": ("profiles",),
+    "rasters": (),
+    "covariates": ("profiles", "rasters"),
     "model": ("profiles", "covariates"),
     "evidence": ("profiles", "covariates", "model"),
-    "maps": ("profiles", "covariates", "model", "evidence"),
-    "account": ("maps",),
-    "report": ("profiles", "covariates", "model", "evidence", "maps", "account"),
+    "maps": ("profiles", "rasters", "covariates", "model", "evidence"),
+    "account": ("rasters", "maps"),
+    "report": ("profiles", "rasters", "covariates", "model", "evidence", "maps", "account"),
 }
 """Stages whose files a stage reads."""
 
@@ -373,12 +376,24 @@ def _inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
         "account": {recipe.resolve(told, recipe_path, name) for name in account},
         "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
     }
-    read = {"profiles": ("tables", "by_depth"), "covariates": ("rasters",), "maps": ("rasters",), "account": ("rasters", "account")}
+    paths["making"] = {recipe.resolve(told, recipe_path, name) for name in recipe.named_to_make(told) if not recipe.is_elsewhere(name)}
+    made_of = ("making", "rasters") if told.covariates.zones is not None else ("making",)
+    read = {
+        "profiles": ("tables", "by_depth"),
+        "rasters": made_of,
+        "covariates": ("rasters",),
+        "maps": ("rasters",),
+        "account": ("rasters", "account"),
+    }
     return sorted({member for kind in read.get(stage, ()) for path in paths[kind] for member in _members(path)})
 
 
 def _members(path: Path) -> list[Path]:
-    """A file and those that belong to it: the sources of a VRT, world files, the parts of a shapefile."""
+    """A file and those that belong to it: the sources of a VRT, world files, the parts of a shapefile; the files of a folder."""
+    if path.is_dir():
+        return sorted(member for member in path.rglob("*") if member.is_file())
+    if not path.exists():  # a file within a zip file
+        return [parent for parent in path.parents if parent.is_file()][:1]
     found = {path}
     if path.suffix.lower() in TABLES:
         return [path]

@@ -74,8 +74,8 @@ def test_text_named_tif(tmp_path: Path) -> None:
     assert fault(Source("a", path)).startswith(f"a: {path}: not a raster that can be read (not recognized as")
 
 
-def test_a_folder_is_no_raster(tmp_path: Path) -> None:
-    assert "not a raster that can be read" in fault(Source("a", tmp_path))
+def test_a_folder_without_tiles_is_no_raster(tmp_path: Path) -> None:
+    assert "a folder without rasters" in fault(Source("a", tmp_path))
 
 
 def test_no_crs(raster) -> None:

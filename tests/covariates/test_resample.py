@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shapely import box
 from shapely.geometry import Polygon
 
-from edaphic.covariates.resample import Lattice, average, bilinear, detail, footprints, nearest
+from edaphic.covariates.resample import Lattice, average, bilinear, detail, footprints, mode, nearest
 
 NAN = np.nan
 NUMBERS = np.arange(1.0, 13.0).reshape(3, 4)
@@ -197,3 +197,59 @@ def test_detail_is_the_coarser_direction() -> None:
     assert detail(np.array([0.0, 5.0, 5.0, 0.0]), np.array([0.0, 0.0, 3.0, 3.0])) == 3.0
     tilted = np.array([0.0, 4.0, 1.0, -3.0]), np.array([0.0, 3.0, 7.0, 4.0])  # 5 x 5, turned
     assert detail(*tilted) == pytest.approx(5.0)
+
+
+# --- The most frequent class ------------------------------------------------------------------------------------------
+
+
+def most(block, cols, rows, wraps: int = 0) -> np.ndarray:
+    out = np.full(len(cols), np.nan)
+    mode(np.asarray(block, dtype=float), 0, 0, np.asarray(cols, dtype=float), np.asarray(rows, dtype=float), wraps, out)
+    return out
+
+
+CODES = [[3, 3, 1, 1], [3, 2, 2, 1], [9, 9, 9, 9], [9, 9, 9, 9]]
+
+
+def test_the_class_with_the_largest_area_counts() -> None:
+    assert most(CODES, [[0, 2, 2, 0]], [[0, 0, 2, 2]]) == [3]  # 3 3 3 2
+    assert most(CODES, [[1, 3, 3, 1]], [[0.5, 0.5, 2, 2]]) == [2]  # 2 and 2 whole, 3 and 1 by half
+    assert most(CODES, [[0, 4, 4, 0]], [[0, 0, 4, 4]]) == [9]
+
+
+def test_of_equal_areas_the_smallest_code_counts() -> None:
+    assert most(CODES, [[1, 3, 3, 1]], [[0, 0, 1, 1]]) == [1]
+    assert most(np.array(CODES)[:, ::-1], [[1, 3, 3, 1]], [[0, 0, 1, 1]]) == [1]
+    third = 1 / 3  # shares that differ by rounding only
+    assert most([[7, 5, 6]], [[0, 3, 3, 0]], [[third, third, 2 * third, 2 * third]]) == [5]
+
+
+def test_the_most_frequent_class_wants_values_in_half_of_the_cell() -> None:
+    block = np.array([[4.0, np.nan], [np.nan, np.nan]])
+    assert np.isnan(most(block, [[0, 2, 2, 0]], [[0, 0, 2, 2]]))
+    block[1, 1] = 8
+    assert most(block, [[0, 2, 2, 0]], [[0, 0, 2, 2]]) == [4]
+
+
+def test_footprints_turned_either_way_and_over_the_seam() -> None:
+    assert most(CODES, [[0, 0, 2, 2]], [[0, 2, 2, 0]]) == [3]
+    assert most(CODES, [[3, 5, 5, 3]], [[0, 0, 1, 1]], wraps=4) == [1]
+
+
+def test_many_classes_in_one_cell() -> None:
+    """More than the table of codes begins with."""
+    block = np.arange(1600.0).reshape(40, 40)
+    block[30, 30] = block[31, 31] = 777
+    assert most(block, [[0, 40, 40, 0]], [[0, 0, 40, 40]]) == [777]
+
+
+def test_the_most_frequent_class_is_what_counting_says() -> None:
+    random = np.random.default_rng(60)
+    block = random.integers(1, 5, size=(60, 60)).astype(float)
+    block[random.random(block.shape) < 0.2] = np.nan
+    cells = [(row, col) for row in range(0, 60, 6) for col in range(0, 60, 6)]
+    found = most(block, [[c, c + 6, c + 6, c] for _, c in cells], [[r, r, r + 6, r + 6] for r, _ in cells])
+    for (row, col), code in zip(cells, found, strict=True):
+        part = block[row : row + 6, col : col + 6]
+        values, counts = np.unique(part[np.isfinite(part)], return_counts=True)
+        assert code == (values[np.argmax(counts)] if counts.sum() >= 18 else pytest.approx(np.nan, nan_ok=True))

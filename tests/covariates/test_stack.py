@@ -58,9 +58,9 @@ def test_sampling_and_its_reasons(stack: Stack) -> None:
     np.testing.assert_array_equal(values["numbers"], [1, 2, 6, 16, np.nan, np.nan])
     np.testing.assert_array_equal(values["holes"], [np.nan, 20, np.nan, 160, np.nan, np.nan])
     assert reason.tolist() == [
-        "no value in holes",
+        "no value in holes: nodata",
         "",
-        "no value in holes (and 1 more)",
+        "no value in holes: nodata (and 1 more)",
         "",
         "outside the grid",
         "outside the grid",

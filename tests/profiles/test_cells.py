@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +53,28 @@ def test_codes_for_missing_only_where_nothing_is_negative() -> None:
 def test_decimal_comma_beside_a_mark() -> None:
     assert read_numbers(cells(["1,5", "n.d.", "2"])).numbers[[0, 2]].tolist() == [1.5, 2.0]
     assert read_numbers(cells(["1,5", "2.5"])).faults
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers", "said"),
+    [
+        (["12,345", "9,500", "900"], None, "found '12,345'.*2 cells.*thousands"),
+        (["900", "<1,000"], None, "found '<1,000'.*thousands"),
+        (["12,345", "3,5", "900"], [12.345, 3.5, 900.0], ""),
+        (["0,125", "0,250"], [0.125, 0.25], ""),
+        (["12,5", "n.d."], [12.5, np.nan], ""),
+    ],
+)
+def test_a_comma_before_three_digits_in_a_file_of_commas(texts: list[str], numbers: list[float] | None, said: str) -> None:
+    given = dataclasses.replace(cells(list(texts), "soc", "soc", "mg/kg"), commas_part_cells=True)
+    found = read_numbers(given)
+    if numbers is None:
+        assert len(found.faults) == 1 and re.search(said, found.faults[0]) and "expected" in found.faults[0]
+        elsewhere = read_numbers(dataclasses.replace(given, commas_part_cells=False))
+        assert not elsewhere.faults and len(elsewhere.notes) == 1
+    else:
+        assert not found.faults and not found.notes
+        np.testing.assert_array_equal(found.numbers, numbers)
 
 
 def test_dates_and_truth_are_no_numbers() -> None:

@@ -99,6 +99,45 @@ def test_stones_and_density_enter_before_the_spline() -> None:
     np.testing.assert_allclose(table.soc_g_kg, [20.0, 20.0])
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        DepthFunction(), DepthFunction(lam=0), DepthFunction(method="weighted"), DepthFunction(mode="paper"), DepthFunction(order="content"),
+        DepthFunction(min_coverage=0.3), DepthFunction(method="beta"),
+    ],
+)  # fmt: skip
+def test_stock_over_mass_of_fine_earth_is_the_content(how: DepthFunction) -> None:
+    """An organic layer on mineral soil: a layer whose limits are those of horizons holds their mass of fine earth."""
+    rows = horizons(
+        ("a", 0, 5, 450.0), ("a", 5, 28, 30.0), ("a", 28, 68, 10.0), ("a", 68, 120, 4.0), ("b", 0, 5, 300.0), ("b", 5, 28, 20.0),
+        bulk_density_g_cm3=[0.1, 1.2, 1.4, 1.5, 0.2, 1.3], coarse_fragments_vol_pct=[0.0, 5.0, 10.0, 20.0, 0.0, 0.0],
+    )  # fmt: skip
+    table, _ = layer_table(rows, [(0, 28), (28, 68), (0, 68)], how)
+    fine = (rows.bottom_cm - rows.top_cm) * rows.bulk_density_g_cm3 * (1 - rows.coarse_fragments_vol_pct / 100) * 10
+    mass = np.array([fine[:2].sum(), fine[2], fine[:3].sum(), fine[4:].sum(), np.nan, fine[4:].sum() * 68 / 28])
+    if how.order == "content":
+        mean = np.array([(5 * 0.1 + 23 * 1.2) * (1 - 23 * 0.05 / 28), 40 * 1.4 * 0.9, np.nan, 5 * 0.2 + 23 * 1.3, np.nan, np.nan]) * 10
+        mass = np.where(np.isnan(mean), np.nan, mean)
+    there = table.soc_g_kg.notna() & np.isfinite(mass)
+    assert there.sum() >= (2 if how.method == "beta" else 3)
+    np.testing.assert_allclose((table.soc_stock_kg_m2 / table.soc_g_kg * 1000)[there], mass[there], rtol=1e-9)
+    # No layer holds less than the poorest horizon in it, as a spline of contents of its own made it.
+    assert table.soc_g_kg[1] > 9
+
+
+def test_content_where_the_source_reports_the_stock_is_that_of_the_horizons() -> None:
+    rows = horizons(("a", 0, 30, 10.0), ("a", 30, 60, 10.0), ("b", 0, 30, 10.0), soc_stock_kg_m2=[9.0, np.nan, np.nan])
+    table, _ = layer_table(rows, [(0, 30), (30, 60)], stocks="reported")
+    assert table.soc_g_kg.tolist()[::2] == pytest.approx([10.0, 10.0])
+    assert table.soc_stock_kg_m2[0] > 8 and table.soc_g_kg[1] == pytest.approx(table.soc_stock_kg_m2[1] / 0.3)
+
+
+def test_source_of_fragments() -> None:
+    rows = horizons(("a", 0, 30, 10.0), ("a", 30, 60, 10.0), coarse_fragments_source=["measured", "assumed"])
+    table, _ = layer_table(rows, [(0, 30), (30, 60), (0, 60), (60, 90)])
+    assert table.coarse_fragments_source.tolist() == ["measured", "assumed", "mixed", ""]
+
+
 def test_source_and_error_of_estimated_densities() -> None:
     """An error of 0.2 g/cm3 shared by a profile of 10 g/kg moves 30 cm by 0.6 kg/m2; a layer of both kinds is mixed."""
     rows = horizons(

@@ -146,6 +146,16 @@ def test_decimal_comma_that_may_be_thousands_is_noted(tmp_path: Path) -> None:
     assert table.attrs["notes"] == [f"a.csv: column 'bd': {note}"]
 
 
+@pytest.mark.parametrize(("mark", "end"), [(";", "\n"), (",", "\r\n"), ("\t", "\n")])
+def test_a_first_line_that_names_the_delimiter(tmp_path: Path, mark: str, end: str) -> None:
+    lines = [f"sep={mark}", mark.join(["id", "soc"]), mark.join(["a", "2"]), mark.join(["b", "3", "4"])]
+    table = read(tmp_path, end.join(lines[:3]) + end)
+    assert table.to_numpy().tolist() == [["a", 2]] and list(table) == ["id", "soc"]
+    assert table.attrs["notes"] == [f"a.csv: line 1 names the delimiter {mark!r}"]
+    with pytest.raises(TableError, match=r"row 2 .line 4.: found 3 cells"):
+        read(tmp_path, end.join(lines) + end)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le-mark", "utf-16-be-mark"])
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     text = "id,site\n1,Čačak 北\n2,Córdoba\n"

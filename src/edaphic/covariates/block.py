@@ -14,6 +14,9 @@ from edaphic.covariates.facts import LARGEST_CODE, LayerFacts, stored
 from edaphic.covariates.handles import reason
 from edaphic.errors import RasterError
 
+TOGETHER = 24
+"""Bands that are read at a time when their mean is asked for, which bounds memory."""
+
 HUGE = 1e30
 """Larger floating-point numbers, of either sign, are no measurements: files without a value often hold -3.4028235e38,
 and their tag, if any, a rounded number or -1.8e308, which is not even reported because float32 cannot hold it."""
@@ -56,6 +59,8 @@ def read_block(
 
 def _rectangle(dataset: DatasetReader, facts: LayerFacts, window: FileWindow) -> NDArray[np.float64]:
     try:
+        if len(facts.bands) > 1:
+            return _mean(dataset, facts, window)
         raw = dataset.read(facts.band, window=window)
         mask = dataset.read_masks(facts.band, window=window) if facts.masked else None
     except (RasterioError, OSError) as error:
@@ -71,6 +76,19 @@ def _rectangle(dataset: DatasetReader, facts: LayerFacts, window: FileWindow) ->
     if facts.kind == "class":
         _check_codes(values, raw.dtype, facts)
     return values
+
+
+def _mean(dataset: DatasetReader, facts: LayerFacts, window: FileWindow) -> NDArray[np.float64]:
+    """Mean of the bands at each cell; none where fewer than half of them have a value."""
+    total = np.zeros((window.height, window.width))
+    count = np.zeros(total.shape, dtype=np.int64)
+    for start in range(0, len(facts.bands), TOGETHER):
+        for raw in dataset.read(list(facts.bands[start : start + TOGETHER]), window=window):
+            given = ~missing(raw, facts.nodata)
+            total[given] += raw[given]
+            count += given
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(2 * count >= len(facts.bands), total / count, np.nan)
 
 
 def missing(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:

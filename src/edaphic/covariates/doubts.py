@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edaphic.covariates.facts import Source
-from edaphic.covariates.handles import open_raster
+from edaphic.covariates.address import is_local
+from edaphic.covariates.facts import Source, facts
+from edaphic.covariates.handles import HANDLES
+from edaphic.covariates.polygon_layers import is_polygons
 
 FEWEST_VALUES = 12
 LOOKED_AT = 256
@@ -21,19 +23,22 @@ def looks_like_classes(source: Source) -> str:
     most) shows no more than twelve.
     """
     path = Path(source.path)
+    if is_polygons(source) or not is_local(str(source.path)):
+        return ""  # polygons say what they are; a thinned reading of a remote raster may fetch all of it
     if path.with_name(f"{path.stem}_legend.csv").is_file():
         return f"{path.stem}_legend.csv stands beside it"
-    with open_raster(path) as raster:
-        if np.dtype(raster.dtypes[source.band - 1]).kind not in "iu":
+    known = facts(source)
+    with HANDLES.take(known.key) as raster:
+        if np.dtype(raster.dtypes[known.band - 1]).kind not in "iu" or (known.scale, known.offset) != (1.0, 0.0):
             return ""
         try:
-            raster.colormap(source.band)
+            raster.colormap(known.band)
         except ValueError:
             pass
         else:
             return "it has a colour table"
         shape = (min(LOOKED_AT, raster.height), min(LOOKED_AT, raster.width))
-        values = raster.read(source.band, out_shape=shape, masked=True).compressed()
+        values = raster.read(known.band, out_shape=shape, masked=True).compressed()
     distinct = np.unique(values)
     return f"it holds {len(distinct)} whole numbers only" if 2 < len(distinct) <= FEWEST_VALUES else ""
 

@@ -1,4 +1,4 @@
-"""What a raster layer is: its description by the user, and the facts that its file tells."""
+"""What a raster layer is: the facts that its file tells, with what the user said put in its place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import glob
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,63 +15,29 @@ from affine import Affine
 from odc.geo.crs import CRS
 from pyproj.exceptions import CRSError
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
-from edaphic.covariates.handles import HANDLES, Key, reason, stamp
-from edaphic.covariates.window import apply
-from edaphic.errors import RasterError
+from edaphic.covariates.address import shown
+from edaphic.covariates.handles import HANDLES, Key, cut_short, reason, stamp
+from edaphic.covariates.legends import class_names
+from edaphic.covariates.origin import locate
+from edaphic.covariates.source import Kind, Source, Told
+from edaphic.covariates.window import apply, crs_name
+from edaphic.errors import RasterError, TableError
 
-Kind = Literal["continuous", "class"]
+__all__ = ["LARGEST_CODE", "Kind", "LayerFacts", "Source", "expand", "facts", "stored"]
 
 LARGEST_CODE = 2**24
 """Largest class code that a float32 raster holds exactly, as it does every smaller one."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A raster layer, as the user describes it.
-
-    Parameters
-    ----------
-    name : str
-        Name of the layer in the stack.
-    path : str or Path
-        Any raster that GDAL reads.
-    kind : {"continuous", "class"}
-        Class codes are never blended.
-    band : int
-        Band of the file, from 1.
-    nodata : float, optional
-        Value that means "no value", in the numbers stored in the file. It replaces what the file says. Numbers that are
-        not finite or are beyond 1e30 never count as values.
-    scale, offset : float, optional
-        Value = stored number x scale + offset. They replace what the file says.
-    unit : str, optional
-        Unit of the values. It replaces what the file says.
-    classes : mapping of int to str, optional
-        Names of the class codes.
-
-    Examples
-    --------
-    >>> Source("elevation", "dem.tif", nodata=-9999, unit="m").kind
-    'continuous'
-    """
-
-    name: str
-    path: str | Path
-    kind: Kind = "continuous"
-    band: int = 1
-    nodata: float | None = None
-    scale: float | None = None
-    offset: float | None = None
-    unit: str | None = None
-    classes: Mapping[int, str] | None = None
-
-
-@dataclass(frozen=True)
 class LayerFacts:
-    """What is known of a layer before it is read. Scale, offset, nodata and unit are those that will be used."""
+    """What is known of a layer before it is read. Scale, offset, nodata and unit are those that will be used.
+
+    ``bands`` are those whose mean is taken, if there is more than one. Polygons have the cells of the grid.
+    """
 
     name: str
     path: str
@@ -90,6 +56,10 @@ class LayerFacts:
     masked: bool
     notes: tuple[str, ...]
     key: Key
+    bands: tuple[int, ...] = ()
+    classes: Mapping[int, str] = field(default_factory=dict)
+    form: Literal["raster", "polygons"] = "raster"
+    measure: str = ""
 
     @property
     def resolution(self) -> tuple[float, float]:
@@ -144,29 +114,31 @@ def facts(source: Source) -> LayerFacts:
     Traceback (most recent call last):
     edaphic.errors.RasterError: slope: missing.tif: no such file; expected a raster
     """
-    path = str(source.path)
-    key = (path, stamp(path))
+    path = shown(source.path)
     try:
+        told = locate(source)
+        key = (told.address, stamp(told.address))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our own words
             with HANDLES.take(key) as dataset:
-                found = _faults(source, dataset)
+                found = _faults(source, told, dataset)
                 if not found:
-                    return _describe(source, dataset, key)
-    except RasterError as error:
+                    return _describe(source, told, dataset, key)
+    except (RasterError, TableError) as error:
         raise RasterError(f"{source.name}: {fault}" for fault in error.faults) from error
     raise RasterError(f"{source.name}: {path}: {fault}" for fault in found)
 
 
-def _faults(source: Source, dataset: DatasetReader) -> list[str]:
-    if not 1 <= source.band <= dataset.count:
-        return [f"no band {source.band}; expected one of 1 to {dataset.count}"]
-    found = _georeference_faults(dataset)
-    dtype = np.dtype(dataset.dtypes[source.band - 1])
-    scale, offset = _scaling(source, dataset)
+def _faults(source: Source, told: Told, dataset: DatasetReader) -> list[str]:
+    band = told.bands[0]
+    if not 1 <= band <= dataset.count:
+        return [f"no band {band}; expected one of 1 to {dataset.count}"]
+    found = _georeference_faults(dataset, told)
+    dtype = np.dtype(dataset.dtypes[band - 1])
+    scale, offset = _scaling(source, told, dataset)
     if dtype.kind not in "iuf":
         found.append(f"values of type {dtype}; expected real numbers")
-    elif source.nodata is not None and stored(source.nodata, dtype) is None:
+    elif source.nodata is not None and told.nodata is None and stored(source.nodata, dtype) is None:
         found.append(f"nodata {source.nodata:g} cannot occur in values of type {dtype}; expected one that can")
     if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0.0):
         found.append(f"scale {scale:g} and offset {offset:g}; expected finite numbers, and a scale that is not 0")
@@ -174,68 +146,75 @@ def _faults(source: Source, dataset: DatasetReader) -> list[str]:
         found.append(f"kind {source.kind!r}; expected continuous or class")
     if source.kind == "class" and (scale, offset) != (1.0, 0.0):
         found.append(f"class codes with scale {scale:g} and offset {offset:g}; expected codes as they are (1 and 0)")
-    if _truncated(dataset, source.band):
+    if source.kind == "class" and len(told.bands) > 1:
+        found.append(f"the mean of {len(told.bands)} time steps of class codes; expected one time step")
+    if source.resampling not in FITTING.get(source.kind, _ANY):
+        expected = ", ".join(FITTING.get(source.kind, _ANY))
+        found.append(f"resampling {source.resampling!r} of a {source.kind} layer; expected one of {expected}")
+    if cut_short(dataset, band):
         found.append("the file ends before its last block: it was cut short; expected a whole file")
     return found
 
 
-def _georeference_faults(dataset: DatasetReader) -> list[str]:
-    if not dataset.crs:
+def _georeference_faults(dataset: DatasetReader, told: Told) -> list[str]:
+    if told.crs is None and not dataset.crs:
         points, _ = dataset.gcps
         what = "ground control points only" if points else "no coordinate reference system"
         return [f"{what}; expected a raster with a CRS"]
     found = []
     try:
-        crs = CRS(dataset.crs)
+        crs = told.crs or CRS(dataset.crs)
         if not (crs.geographic or crs.projected):
             found.append("a local coordinate system; expected a geographic or projected CRS")
     except CRSError as error:
         found.append(f"a CRS that is not understood ({reason(error, dataset.name)})")
-    if dataset.transform.is_identity or dataset.transform.is_degenerate:
+    place = told.transform or dataset.transform
+    if place.is_identity or place.is_degenerate:
         found.append("no geotransform; expected a raster that says where its cells lie")
     return found
 
 
-def _truncated(dataset: DatasetReader, band: int) -> bool:
-    """Whether a local GeoTIFF is shorter than its last block of full resolution, which its directory tells unread."""
-    changed = stamp(dataset.name)
-    if dataset.driver != "GTiff" or changed is None:
-        return False
-    rows, cols = dataset.block_shapes[band - 1]
-    last = f"{(dataset.width - 1) // cols}_{(dataset.height - 1) // rows}"
-    try:
-        start = dataset.get_tag_item(f"BLOCK_OFFSET_{last}", "TIFF", band)
-        size = dataset.get_tag_item(f"BLOCK_SIZE_{last}", "TIFF", band)
-    except RasterioError:
-        return True
-    return start is not None and size is not None and int(start) + int(size) > changed[1]
-
-
-def _describe(source: Source, dataset: DatasetReader, key: Key) -> LayerFacts:
-    index = source.band - 1
+def _describe(source: Source, told: Told, dataset: DatasetReader, key: Key) -> LayerFacts:
+    band = told.bands[0]
+    index = band - 1
     dtype = np.dtype(dataset.dtypes[index])
-    tagged = dataset.nodatavals[index]
-    scale, offset = _scaling(source, dataset)
+    tagged = None if told.without_nodata else dataset.nodatavals[index]
+    scale, offset = _scaling(source, told, dataset)
     flags = dataset.mask_flag_enums[index]
+    classes: Mapping[int, str] = {}
+    whence = ""
+    if source.kind == "class":
+        classes, whence = class_names(source, dataset, band)
+    if told.classes and source.kind == "class" and source.classes is None:
+        classes, whence = told.classes, "classes named by the STAC item"
+    crs = told.crs or CRS(dataset.crs)
     return LayerFacts(
         name=source.name,
-        path=str(source.path),
+        path=shown(source.path),
         kind=source.kind,
-        band=source.band,
+        band=band,
         dtype=str(dtype),
-        crs=CRS(dataset.crs),
-        crs_name=_crs_name(dataset),
-        transform=dataset.transform,
+        crs=crs,
+        crs_name=crs_name(crs) if told.crs else _crs_name(dataset),
+        transform=told.transform or dataset.transform,
         width=dataset.width,
         height=dataset.height,
-        nodata=tagged if source.nodata is None else float(source.nodata),
+        nodata=_nodata(source, told, tagged),
         scale=scale,
         offset=offset,
-        unit=source.unit or dataset.units[index] or "",
+        unit=source.unit or told.unit or dataset.units[index] or "",
         masked=MaskFlags.per_dataset in flags or MaskFlags.alpha in flags,
-        notes=_notes(source, dataset, dtype, tagged),
+        notes=(*told.notes, *_notes(source, told, dataset, dtype, tagged), *((whence,) if whence else ())),
         key=key,
+        bands=told.bands,
+        classes=classes,
     )
+
+
+def _nodata(source: Source, told: Told, tagged: float | None) -> float | None:
+    if told.nodata is not None:
+        return told.nodata
+    return tagged if source.nodata is None else float(source.nodata)
 
 
 def _crs_name(dataset: DatasetReader) -> str:
@@ -244,26 +223,36 @@ def _crs_name(dataset: DatasetReader) -> str:
     return f"EPSG:{code}" if code else str(CRS(dataset.crs).proj.name)
 
 
-def _scaling(source: Source, dataset: DatasetReader) -> tuple[float, float]:
-    index = source.band - 1
-    scale = dataset.scales[index] if source.scale is None else source.scale
-    offset = dataset.offsets[index] if source.offset is None else source.offset
+def _scaling(source: Source, told: Told, dataset: DatasetReader) -> tuple[float, float]:
+    """Of the user, else of the container, else of the file."""
+    index = told.bands[0] - 1
+    scale = next(value for value in (source.scale, told.scale, dataset.scales[index]) if value is not None)
+    offset = next(value for value in (source.offset, told.offset, dataset.offsets[index]) if value is not None)
     return float(scale), float(offset)
 
 
-def _notes(source: Source, dataset: DatasetReader, dtype: np.dtype[Any], tagged: float | None) -> tuple[str, ...]:
+def _notes(source: Source, told: Told, dataset: DatasetReader, dtype: np.dtype[Any], tagged: float | None) -> tuple[str, ...]:
     """What was decided for the user, so that it can be shown."""
     notes = []
-    if dataset.count > 1:
+    if dataset.count > 1 and not told.notes:
         notes.append(f"band {source.band} of {dataset.count}")
-    if source.nodata is None and tagged is not None and stored(tagged, dtype) is None:
+    if source.nodata is None and told.nodata is None and tagged is not None and stored(tagged, dtype) is None:
         notes.append(f"the file's nodata {tagged:g} cannot occur in {dtype}")
-    if source.nodata is not None and tagged is not None and not _same(source.nodata, tagged):
+    if source.nodata is not None and told.nodata is None and tagged is not None and not _same(source.nodata, tagged):
         notes.append(f"nodata {source.nodata:g} given, in place of the file's {tagged:g}")
-    file_scale, file_offset = dataset.scales[source.band - 1], dataset.offsets[source.band - 1]
-    if (file_scale, file_offset) not in ((1.0, 0.0), _scaling(source, dataset)):
+    file_scale, file_offset = dataset.scales[told.bands[0] - 1], dataset.offsets[told.bands[0] - 1]
+    if (file_scale, file_offset) not in ((1.0, 0.0), _scaling(source, told, dataset)):
         notes.append(f"scale and offset given, in place of the file's {file_scale:g} and {file_offset:g}")
     return tuple(notes)
+
+
+_ANY: tuple[str, ...] = ("auto",)
+
+FITTING: Mapping[str, tuple[str, ...]] = {
+    "continuous": ("auto", "nearest", "bilinear", "average"),
+    "class": ("auto", "nearest", "mode"),
+}
+"""What may be asked of each kind: class codes are never blended, numbers have no majority."""
 
 
 def _same(one: float, other: float) -> bool:

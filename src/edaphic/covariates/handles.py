@@ -8,20 +8,28 @@ another. The number that may wait is bounded, so that a stack of many hundred la
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.sax.saxutils import unescape
 
 import rasterio
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
+from edaphic.covariates.address import is_local, missing_inside, network, shown, subdataset
 from edaphic.errors import RasterError
 
+__all__ = ["HANDLES", "Handles", "Key", "close_rasters", "cut_short", "is_local", "open_raster", "reason", "stamp"]
+
 Key = tuple[str, tuple[int, int] | None]
-"""A raster as it was when it was described: its path, and its time of change and size."""
+"""A raster as it was when it was described: what GDAL opens, and the time of change and size of its files."""
+
+_REFERRED = re.compile(r"<SourceFilename[^>]*>([^<]+)</SourceFilename>")
+_ZARR = (".zarray", ".zattrs", ".zgroup", "zarr.json")
 
 WAITING = 400
 """Most rasters that may wait opened; below the usual limit of 1,024 open files of a process."""
@@ -73,12 +81,13 @@ class Handles:
             idle = self._idle.get(key)
             dataset = idle.pop() if idle else None
             self._count -= dataset is not None
-        dataset = dataset or _open_same(key)
-        try:
-            yield dataset
-        except BaseException:
-            dataset.close()
-            raise
+        with network(key[0]):
+            dataset = dataset or _open_same(key)
+            try:
+                yield dataset
+            except BaseException:
+                dataset.close()
+                raise
         for surplus in self._put(key, dataset):
             surplus.close()
 
@@ -110,12 +119,12 @@ def _open_same(key: Key) -> DatasetReader:
     dataset = open_raster(key[0])
     if stamp(key[0]) != key[1]:
         dataset.close()
-        raise RasterError(f"{key[0]}: the file has changed since it was described; expected it to stay the same")
+        raise RasterError(f"{_label(key[0])}: the file has changed since it was described; expected it to stay the same")
     return dataset
 
 
 def open_raster(path: str | Path) -> DatasetReader:
-    """Open a raster; the caller closes it.
+    """Open a raster by the name that GDAL knows; the caller closes it.
 
     Raises
     ------
@@ -131,37 +140,86 @@ def open_raster(path: str | Path) -> DatasetReader:
     name = os.fspath(path)
     if is_local(name) and not Path(name).exists():
         raise RasterError(f"{name}: no such file; expected a raster")
+    absent = missing_inside(name)
+    if absent:
+        raise RasterError(absent)
     try:
-        return rasterio.open(name)
+        with network(name):
+            return rasterio.open(name)
     except (RasterioError, OSError) as error:
-        found = f"{name}: not a raster that can be read ({reason(error, name)})"
+        found = f"{_label(name)}: not a raster that can be read ({reason(error, name)})"
         raise RasterError(f"{found}; expected a whole one, such as a GeoTIFF") from error
 
 
-def is_local(name: str) -> bool:
-    """Whether a name is a file of this machine, not a GDAL subdataset, virtual file or web address."""
-    return not name.startswith("/vsi") and (Path(name).exists() or ":" not in name.replace(":\\", ""))
+def _label(name: str) -> str:
+    """How to name a raster in a message."""
+    if not name.startswith("<"):
+        return shown(name).removeprefix("/vsicurl/")
+    files = _files(name)
+    return f"{files[0]} and {len(files) - 1} more tiles" if files else "a virtual raster"
 
 
 def stamp(path: str | Path) -> tuple[int, int] | None:
-    """Time of change (ns) and size of a file, to know when it is another one; None where there is no file.
+    """Time of change (ns, of the latest) and size of the files of a raster, to know when it is another one.
+
+    None where no file of this machine tells: a web address, or a file that is missing.
 
     >>> stamp("missing.tif") is None
     True
     """
-    name = os.fspath(path)
-    if not is_local(name) or not Path(name).exists():
+    states = [Path(name).stat() for name in _files(os.fspath(path)) if Path(name).exists()]
+    if not states:
         return None
-    status = Path(name).stat()
-    return status.st_mtime_ns, status.st_size
+    return max(state.st_mtime_ns for state in states), sum(state.st_size for state in states)
+
+
+def _files(name: str) -> list[str]:
+    """Files of this machine that a name stands for; of a VRT, itself and what it refers to."""
+    if name.startswith("<"):
+        return [unescape(found) for found in _REFERRED.findall(name)]
+    inner = subdataset(name)
+    if inner:
+        return _store(inner[0]) if is_local(inner[0]) else []
+    archive = re.match(r"^/vsizip/\{?([^{}]+?\.zip)\}?/", name, re.IGNORECASE)
+    if archive:
+        return [archive[1]]
+    if not is_local(name) or not Path(name).exists():
+        return []
+    if name.lower().endswith(".vrt"):
+        text = Path(name).read_text(encoding="utf-8", errors="replace")
+        return [name, *(str(Path(name).parent / unescape(found)) for found in _REFERRED.findall(text))]
+    return [name]
+
+
+def _store(path: str) -> list[str]:
+    """A file, or the files of description of a Zarr store."""
+    if not Path(path).is_dir():
+        return [path]
+    # Not all the way down: a store may hold a million chunks.
+    return [str(file) for name in _ZARR for depth in ("", "*/") for file in sorted(Path(path).glob(depth + name))]
+
+
+def cut_short(dataset: DatasetReader, band: int) -> bool:
+    """Whether a local GeoTIFF is shorter than its last block of full resolution, which its directory tells unread."""
+    changed = stamp(dataset.name)
+    if dataset.driver != "GTiff" or changed is None or not is_local(dataset.name):
+        return False
+    rows, cols = dataset.block_shapes[band - 1]
+    last = f"{(dataset.width - 1) // cols}_{(dataset.height - 1) // rows}"
+    try:
+        start = dataset.get_tag_item(f"BLOCK_OFFSET_{last}", "TIFF", band)
+        size = dataset.get_tag_item(f"BLOCK_SIZE_{last}", "TIFF", band)
+    except RasterioError:
+        return True
+    return start is not None and size is not None and int(start) + int(size) > changed[1]
 
 
 def reason(error: BaseException, name: str) -> str:
-    """What GDAL said, on one line, without the name of the file that the message names already."""
+    """What GDAL said, on one line, without the name of the file that the message names already, and without secrets."""
     said = str(error.__cause__ or error)
     for form in (f"'{name}'", name, f"{Path(name).name}, "):
         said = said.replace(form, "")
-    return " ".join(said.split()).strip(" :.,")
+    return shown(" ".join(said.split()).strip(" :.,"))
 
 
 HANDLES = Handles()

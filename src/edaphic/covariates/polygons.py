@@ -20,11 +20,12 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from pyogrio.errors import DataSourceError
 
+from edaphic.covariates.address import gdal_name, is_local, network, shown
 from edaphic.covariates.handles import reason, stamp
-from edaphic.covariates.window import Window, centres, inside
+from edaphic.covariates.window import Window, centres, full_turn, inside
 from edaphic.errors import TableError
 
-_LOCK = threading.Lock()
+PREPARED_LOCK = threading.Lock()
 """Prepared polygons build their index at the first question, which two threads must not do at once."""
 
 
@@ -42,17 +43,19 @@ def read_polygons(path: str | Path) -> geopandas.GeoDataFrame:
     Traceback (most recent call last):
     edaphic.errors.TableError: missing.gpkg: no such file; expected polygons
     """
-    if not Path(path).exists():
+    name = gdal_name(path)
+    if is_local(name) and not Path(name).exists():
         raise TableError(f"{path}: no such file; expected polygons")
-    return _read(str(path), stamp(path))
+    return _read(name, stamp(name))
 
 
 @lru_cache(maxsize=8)
 def _read(path: str, changed: tuple[int, int] | None) -> geopandas.GeoDataFrame:
     try:
-        table = geopandas.read_file(path)
+        with network(path):
+            table = geopandas.read_file(path)
     except (DataSourceError, OSError, ValueError) as error:
-        found = f"{path}: not a vector file that can be read ({reason(error, path)})"
+        found = f"{shown(path)}: not a vector file that can be read ({reason(error, path)})"
         raise TableError(f"{found}; expected polygons, such as a GeoPackage") from error
     if not isinstance(table, geopandas.GeoDataFrame) or table.geometry.isna().all():
         raise TableError(f"{path}: no geometry; expected polygons")
@@ -128,17 +131,50 @@ def _first_polygon(table: geopandas.GeoDataFrame, grid: GeoBox, window: Window) 
     """Number of the first polygon in which each centre lies; -1 where there is none."""
     inside(grid, window)
     x, y = (np.ravel(part) for part in centres(grid, window, CRS(table.crs)))
+    return first_polygon(table, x, y).reshape(window.shape)
+
+
+def first_polygon(table: geopandas.GeoDataFrame, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of the first polygon of a table in which each place lies, edges included; -1 where there is none.
+
+    Parameters
+    ----------
+    table : GeoDataFrame
+        As :func:`read_polygons` gives it.
+    x, y : arrays of shape (n,)
+        In the CRS of the table; not finite where there is no place. Longitudes may differ from those of the polygons by a full turn.
+    """
     found = np.full(x.size, -1, dtype=np.int64)
-    open_ = np.isfinite(x) & np.isfinite(y)
-    if not open_.any():
-        return found.reshape(window.shape)
+    for turn in turns(table):
+        lon = x + turn
+        known = np.flatnonzero(np.isfinite(lon) & np.isfinite(y))
+        if known.size:
+            _find(table, lon, y, known[np.argsort(lon[known], kind="stable")], found)
+    return found
+
+
+def turns(table: geopandas.GeoDataFrame) -> tuple[float, ...]:
+    """What may lie between the longitude of a place and that of the polygons, which may go beyond 180 degrees."""
+    turn = full_turn(CRS(table.crs))
+    if turn is None:
+        return (0.0,)
+    west, _, east, _ = table.total_bounds
+    return (0.0, *((turn,) if east > 0.5 * turn else ()), *((-turn,) if west < -0.5 * turn else ()))
+
+
+def _find(
+    table: geopandas.GeoDataFrame, x: NDArray[np.float64], y: NDArray[np.float64], order: NDArray[np.intp], found: NDArray[np.int64]
+) -> None:
+    """Put into ``found`` the first polygon of the places in ``order``, which is that of their x."""
     shapes = table.geometry.to_numpy()
-    view = shapely.box(x[open_].min(), y[open_].min(), x[open_].max(), y[open_].max())
+    sorted_x = x[order]
+    view = shapely.box(sorted_x[0], y[order].min(), sorted_x[-1], y[order].max())
     for number in np.sort(table.sindex.query(view)):
         west, south, east, north = shapely.bounds(shapes[number])
-        near = np.flatnonzero(open_ & (x >= west) & (x <= east) & (y >= south) & (y <= north))
-        with _LOCK:
-            near = near[shapely.intersects_xy(shapes[number], x[near], y[near])]
-        found[near] = number
-        open_[near] = False
-    return found.reshape(window.shape)
+        first, last = np.searchsorted(sorted_x, west, "left"), np.searchsorted(sorted_x, east, "right")
+        near = order[first:last]
+        near = near[(found[near] < 0) & (y[near] >= south) & (y[near] <= north)]
+        if near.size:
+            with PREPARED_LOCK:
+                near = near[shapely.intersects_xy(shapes[number], x[near], y[near])]
+            found[near] = number

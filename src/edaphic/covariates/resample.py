@@ -1,11 +1,11 @@
-"""From source cells to grid cells: nearest, bilinear, and the average over a cell.
+"""From source cells to grid cells: nearest, bilinear, and the average or the most frequent class over a cell.
 
 These kernels stand in for GDAL's warper, whose results depend on the chunk that is warped (its transformer is
 approximate by default) and which projects every cell again for every layer. Here the value of a cell follows from its
 own coordinates alone.
 
-One rule for missing values holds for all three: a cell has a value where the source has one under the cell's centre,
-or, for the average, under at least half of the cell. So empty areas neither grow nor shrink; and where there is a
+One rule for missing values holds for all: a cell has a value where the source has one under the cell's centre, or, for
+the average and the most frequent class, under at least half of the cell. So empty areas neither grow nor shrink; and where there is a
 value, source cells without one are left out and the weights of the others made up to one.
 
 Places are columns and rows of the source as real numbers: 0 is the outer edge of the first cell, 0.5 its centre.
@@ -212,6 +212,15 @@ def _add_side(share: Float, x0: float, y0: float, x1: float, y1: float) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _shares(share: Float, x: Float, y: Float, high: int, wide: int) -> None:
+    """Fill a table with the signed areas of a footprint; running sums along its rows are the shares of the cells."""
+    share[:high, : wide + 1] = 0.0
+    for i in range(4):
+        j = (i + 1) % 4
+        _add_side(share, x[i], y[i], x[j], y[j])
+
+
+@njit(cache=True, nogil=True)
 def average(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps: int, out: Float) -> None:
     """Mean of the source cells in each footprint (n, 4), weighted by the area shared.
 
@@ -227,10 +236,7 @@ def average(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps:
         high, wide = int(np.floor(y.max())) + 1, int(np.floor(x.max())) + 1
         if share.shape[0] < high or share.shape[1] < wide + 1:
             share = np.zeros((high, wide + 1))
-        share[:high, : wide + 1] = 0.0
-        for i in range(4):
-            j = (i + 1) % 4
-            _add_side(share, x[i], y[i], x[j], y[j])
+        _shares(share, x, y, high, wide)
         area = _signed_area(x, y)
         total, weights = 0.0, 0.0
         for i in range(high):
@@ -245,3 +251,59 @@ def average(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps:
                     weights += weight
         if area != 0.0 and weights / area >= 0.5 - HALF_LESS:
             out[k] = total / weights
+
+
+@njit(cache=True, nogil=True)
+def mode(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps: int, out: Float) -> None:
+    """Class with the largest share of each footprint (n, 4), by the area shared; of classes with equal shares the smallest code.
+
+    ``out`` (n,) keeps what it holds where less than half of the footprint has values.
+    """
+    height, width = block.shape
+    share = np.zeros((1, 1))
+    codes, areas = np.empty(16), np.empty(16)
+    for k in range(out.size):
+        if np.isnan(cols[k].sum() + rows[k].sum()):
+            continue
+        top, left = int(np.floor(rows[k].min())), int(np.floor(cols[k].min()))
+        x, y = cols[k] - left, rows[k] - top
+        high, wide = int(np.floor(y.max())) + 1, int(np.floor(x.max())) + 1
+        if share.shape[0] < high or share.shape[1] < wide + 1:
+            share = np.zeros((high, wide + 1))
+        _shares(share, x, y, high, wide)
+        area = _signed_area(x, y)
+        weights, known = 0.0, 0
+        for i in range(high):
+            r, weight, last = top + i - row0, 0.0, 0
+            for j in range(wide):
+                weight += share[i, j]
+                if abs(weight) < NO_SHARE or r < 0 or r >= height:
+                    continue
+                c = _column(left + j, col0, width, wraps)
+                if c < 0 or np.isnan(block[r, c]):
+                    continue
+                if last >= known or codes[last] != block[r, c]:  # neighbours are mostly of one class
+                    last = 0
+                    while last < known and codes[last] != block[r, c]:
+                        last += 1
+                if last == known:
+                    if known == codes.size:
+                        codes, areas = np.append(codes, np.empty(known)), np.append(areas, np.empty(known))
+                    codes[known], areas[known] = block[r, c], 0.0
+                    known += 1
+                areas[last] += weight / area
+                weights += weight / area
+        if known > 0 and weights >= 0.5 - HALF_LESS:
+            out[k] = _largest(codes, areas, known)
+
+
+@njit(cache=True, nogil=True)
+def _largest(codes: Float, areas: Float, known: int) -> float:
+    """Code with the largest area; areas that differ by rounding only are equal."""
+    most, found = 0.0, np.inf
+    for i in range(known):
+        most = max(most, areas[i])
+    for i in range(known):
+        if areas[i] >= most - HALF_LESS and codes[i] < found:
+            found = codes[i]
+    return float(found)

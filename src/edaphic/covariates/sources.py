@@ -7,34 +7,26 @@ equals the same part of the whole grid to the bit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from edaphic.covariates import resample
+from edaphic.covariates.align import OVER_CELLS, Places, Resampling, clipped, how, lattice_of, middle, shift, under_cells, under_window
 from edaphic.covariates.block import read_block
 from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.handles import HANDLES
+from edaphic.covariates.parts import blocks
+from edaphic.covariates.polygon_layers import PolygonLayer, check_polygons, is_polygons, open_polygons
 from edaphic.covariates.resample import Lattice
-from edaphic.covariates.window import Window, apply, at, centres, corners, crs_name, full_turn, inside, pieces, same_crs
+from edaphic.covariates.window import Window, crs_name, inside, pieces
 from edaphic.errors import RasterError
 
-__all__ = ["Layer", "LayerFacts", "Source", "check_sources", "expand", "facts", "open_layer"]
-
-Resampling = Literal["none", "nearest", "bilinear", "average"]
-
-FINER = 1.98
-"""From this many source cells along a grid cell on, they are averaged: 2, less a little for map projections."""
-
-ALIGNED = 1e-3
-"""Grids that nowhere differ by more than this part of a cell are the same: geotransforms are often rounded."""
+__all__ = ["AnyLayer", "Layer", "LayerFacts", "Resampling", "Source", "check_sources", "expand", "facts", "open_any", "open_layer"]
 
 BLOCK = 4_000_000
 """Most source cells read at a time, for a layer and thread; what lies under a single grid cell is still read whole."""
@@ -42,13 +34,7 @@ BLOCK = 4_000_000
 SAMPLE_BLOCK = 250_000
 """The same for single cells, which lie far apart: a read costs about as much as so many source cells."""
 
-PROBES = 65
-"""Places along each side of grid and source that are looked at to find whether they overlap."""
-
 Float = NDArray[np.float64]
-Places = tuple[Float, Float]
-"""Columns and rows of the source under cells of the grid, as real numbers: (n,) of centres, or (n, 4) of corners."""
-Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -89,14 +75,14 @@ class Layer:
             The window reaches beyond the grid.
         """
         inside(self.grid, window)
-        values = np.empty(window.shape, dtype=np.float32)
+        values, over = np.empty(window.shape, dtype=np.float32), self.resampling in OVER_CELLS
         with HANDLES.take(self.facts.key) as dataset:
             for piece in pieces(window):
                 top, left = piece.row - window.row, piece.col - window.col
                 if self.resampling == "none":
                     stored = self._shifted(dataset, piece)
                 else:
-                    places = _under_window(self.grid, piece, self.facts.crs, self.lattice, self.resampling == "average")
+                    places = under_window(self.grid, piece, self.facts.crs, self.lattice, over)
                     stored = self._resampled(dataset, places, BLOCK).reshape(piece.shape)
                 values[top : top + piece.height, left : left + piece.width] = self._scaled(stored)
         return values
@@ -118,21 +104,23 @@ class Layer:
             As :meth:`read`.
         """
         with HANDLES.take(self.facts.key) as dataset:
-            places = self._under_cells(row.astype(np.float64), col.astype(np.float64))
+            places = self._under_cells(row, col)
             return self._scaled(self._resampled(dataset, places, SAMPLE_BLOCK))
 
-    def _under_cells(self, row: Float, col: Float) -> Places:
-        assert self.grid.crs is not None
-        where = self.grid.affine, self.grid.crs
+    def outside(self, row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the centres of cells lie beyond the source, so that no value there is no fault of the data.
+
+        Parameters
+        ----------
+        row, col : int arrays of shape (n,), inside the grid
+        """
+        return np.isnan(under_cells(self.grid, row, col, self.facts.crs, self.lattice, False)[0])
+
+    def _under_cells(self, row: NDArray[np.int64], col: NDArray[np.int64]) -> Places:
         if self.resampling == "none":
-            rows, cols = _shift(self.facts, self.grid)
-            return _clipped(self.lattice, col + (cols + 0.5), row + (rows + 0.5))
-        if self.resampling == "average":
-            down, across = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 0.0])
-            x, y = at(*where, row[:, None] + down, col[:, None] + across, self.facts.crs)
-            cols_each, rows_each = self.lattice.locate(x, y)
-            return self.lattice.in_one_piece(cols_each), rows_each
-        return _clipped(self.lattice, *self.lattice.locate(*at(*where, row + 0.5, col + 0.5, self.facts.crs)))
+            rows, cols = shift(self.facts, self.grid)
+            return clipped(self.lattice, col.astype(np.float64) + (cols + 0.5), row.astype(np.float64) + (rows + 0.5))
+        return under_cells(self.grid, row, col, self.facts.crs, self.lattice, self.resampling in OVER_CELLS)
 
     def _scaled(self, stored: Float) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -143,7 +131,7 @@ class Layer:
     def _shifted(self, dataset: DatasetReader, piece: Window) -> Float:
         """Source cells that are grid cells, counted from elsewhere."""
         values = np.full(piece.shape, np.nan)
-        rows, cols = _shift(self.facts, self.grid)
+        rows, cols = shift(self.facts, self.grid)
         row, col = piece.row + rows, piece.col + cols
         top, bottom = max(row, 0), min(row + piece.height, self.facts.height)
         left, right = max(col, 0), min(col + piece.width, self.facts.width)
@@ -157,7 +145,7 @@ class Layer:
         cols, rows = places
         values = np.full(len(cols), np.nan)
         kernel, wraps = _KERNELS[self.resampling], self.lattice.wraps
-        for part, row_range, col_range in _blocks(self.lattice, cols, rows, limit):
+        for part, row_range, col_range in blocks(self.lattice, cols, rows, limit):
             block = read_block(dataset, self.facts, row_range, col_range, wraps)
             found = np.full(len(cols[part]), np.nan)
             kernel(block, row_range[0], col_range[0], cols[part], rows[part], wraps, found)
@@ -165,76 +153,13 @@ class Layer:
         return values
 
 
-def _clipped(lattice: Lattice, cols: Float, rows: Float) -> Places:
-    """Places as flat arrays, NaN where they do not lie on the source."""
-    cols, rows = cols.ravel(), rows.ravel()
-    outside = ~lattice.within(cols, rows)
-    return np.where(outside, np.nan, cols), np.where(outside, np.nan, rows)
-
-
-@lru_cache(maxsize=12)
-def _under_window(grid: GeoBox, piece: Window, crs: CRS, lattice: Lattice, average: bool) -> Places:
-    """Columns and rows of the source under the cells of a piece; kept, for many layers come on one lattice."""
-    if average:
-        cols, rows = (resample.footprints(nodes) for nodes in lattice.locate(*corners(grid, piece, crs)))
-        cols = lattice.in_one_piece(cols)
-    else:
-        cols, rows = _clipped(lattice, *lattice.locate(*centres(grid, piece, crs)))
-    cols.flags.writeable = rows.flags.writeable = False
-    return cols, rows
-
-
-def _blocks(lattice: Lattice, cols: Float, rows: Float, limit: int) -> Iterator[tuple[Any, Range, Range]]:
-    """Parts of the places, and the rows and columns of the source that each needs.
-
-    Where that is more than ``limit`` source cells, the places are halved along the longer side, until they cannot be.
-    """
-    todo: list[Any] = [slice(None)]
-    while todo:
-        part = todo.pop()
-        ranges = _reach(rows[part], lattice.height, 0), _reach(cols[part], lattice.width, lattice.wraps)
-        high, wide = (last - first for first, last in ranges)
-        if high <= 0 or wide <= 0:
-            continue
-        halves = _halves(rows if high >= wide else cols, part) if high * wide > limit else None
-        if halves is None:
-            yield part, *ranges
-        else:
-            todo.extend(halves)
-
-
-def _halves(places: Float, part: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-    """Places on this and on that side of the middle; None if they are all at one."""
-    numbers = np.arange(len(places))[part]
-    where = places[numbers] if places.ndim == 1 else places[numbers, 0]
-    numbers, where = numbers[~np.isnan(where)], where[~np.isnan(where)]
-    if not numbers.size or where.min() == where.max():
-        return None
-    low = where <= 0.5 * (where.min() + where.max())
-    return numbers[low], numbers[~low]
-
-
-def _reach(places: Float, size: int, wraps: int) -> Range:
-    """First, and one after the last, row or column of the source that the kernels may ask for."""
-    if np.isnan(places).all():
-        return 0, 0
-    first, last = int(np.floor(np.nanmin(places))) - 1, int(np.floor(np.nanmax(places))) + 2
-    if wraps:
-        return (first, last) if last - first < wraps else (0, wraps)
-    return max(first, 0), min(last, size)
-
-
-def lattice_of(facts: LayerFacts) -> Lattice:
-    """The cells of a source."""
-    return Lattice(facts.transform, facts.width, facts.height, full_turn(facts.crs))
-
-
 def open_layer(source: Source, grid: GeoBox) -> Layer:
     """Align a raster to a grid, by window and only when asked.
 
-    The cells are read as they are where source and grid have the same cells. Otherwise class codes are taken from the
-    source cell under the centre of the grid cell, continuous values are averaged over the grid cell where the source
-    is finer by 2 or more in both directions (at the middle of the overlap), and else interpolated linearly.
+    The cells are read as they are where source and grid have the same cells. Otherwise, where the source is finer by 2 or more
+    in both directions (at the middle of the overlap), continuous values are averaged over the grid cell, and of class codes the one with
+    the largest area in the cell is taken (of equal ones the smallest). Elsewhere continuous values are interpolated linearly, and class
+    codes taken from the source cell under the centre. ``Source.resampling`` asks for one of these.
 
     Parameters
     ----------
@@ -261,10 +186,19 @@ def open_layer(source: Source, grid: GeoBox) -> Layer:
     [[10.0, 10.0, 20.0, 20.0]]
     """
     known = facts(source)
-    middle = _middle(known, grid)
-    if middle is None:
+    place = middle(known, grid)
+    if place is None:
         raise RasterError(_apart(known, grid))
-    return Layer(source, known, grid, _resampling(known, grid, middle))
+    return Layer(source, known, grid, how(known, grid, place, source.resampling))
+
+
+AnyLayer = Layer | PolygonLayer
+"""What a stack is made of."""
+
+
+def open_any(source: Source, grid: GeoBox) -> AnyLayer:
+    """Align a raster or polygons to a grid; see :func:`open_layer` and :func:`open_polygons`."""
+    return open_polygons(source, grid) if is_polygons(source) else open_layer(source, grid)
 
 
 def check_sources(sources: Sequence[Source], grid: GeoBox | None = None) -> list[str]:
@@ -282,12 +216,16 @@ def check_sources(sources: Sequence[Source], grid: GeoBox | None = None) -> list
             found.append(f"{name}: the name of {count} layers ({paths}); expected a name for each layer")
     for source in sources:
         try:
-            known = facts(source)
+            if not is_polygons(source):
+                known = facts(source)
+                if grid is not None and middle(known, grid) is None:
+                    found.append(_apart(known, grid))
+            elif grid is not None:
+                open_polygons(source, grid)
+            else:
+                check_polygons(source)
         except RasterError as error:
             found.extend(error.faults)
-            continue
-        if grid is not None and _middle(known, grid) is None:
-            found.append(_apart(known, grid))
     return found
 
 
@@ -301,61 +239,10 @@ def _apart(known: LayerFacts, grid: GeoBox) -> str:
     )
 
 
-def _middle(known: LayerFacts, grid: GeoBox) -> Window | None:
-    """A grid cell near the middle of the overlap of source and grid; None where they do not overlap."""
-    assert grid.crs is not None
-    source, target = lattice_of(known), Lattice(grid.affine, grid.shape[1], grid.shape[0], full_turn(grid.crs))
-    row, col = _probes(target)
-    hit = source.within(*source.locate(*at(grid.affine, grid.crs, row, col, known.crs)))
-    if not hit.any():  # a source that falls between the probes of a large grid
-        row, col = _probes(source)
-        col, row = target.locate(*at(known.transform, known.crs, row, col, grid.crs))
-        hit = target.within(col, row)
-    if not hit.any():
-        return None
-    rows, cols = np.broadcast_to(row, hit.shape)[hit], np.broadcast_to(col, hit.shape)[hit]
-    nearest = np.argmin(np.hypot(rows - rows.mean(), cols - cols.mean()))
-    return Window(int(rows[nearest]), int(cols[nearest]), 1, 1)
-
-
-def _probes(lattice: Lattice) -> tuple[Float, Float]:
-    """Rows (n, 1) and columns (1, m) of the centres of evenly spread cells, the outermost among them."""
-    row, col = (np.unique(np.linspace(0, size - 1, PROBES).round()) + 0.5 for size in (lattice.height, lattice.width))
-    return row[:, None], col[None, :]
-
-
-def _resampling(known: LayerFacts, grid: GeoBox, middle: Window) -> Resampling:
-    if _aligned(known, grid):
-        return "none"
-    if known.kind == "class":
-        return "nearest"
-    cols, rows = _under_window(grid, middle, known.crs, lattice_of(known), True)
-    span = resample.detail(cols[0], rows[0]) if np.isfinite(cols + rows).all() else 0.0
-    return "average" if span >= FINER else "bilinear"
-
-
-def _aligned(known: LayerFacts, grid: GeoBox) -> bool:
-    """Whether the cells of source and grid are the same where both have some."""
-    theirs, ours = known.transform, grid.affine
-    if not same_crs(known.crs, grid.crs) or known.rotated or theirs.a * ours.a < 0 or theirs.e * ours.e < 0:
-        return False
-    rows, cols = _shift(known, grid)
-    height, width = grid.shape
-    first, last = apply(~theirs, *apply(ours, 0, 0)), apply(~theirs, *apply(ours, width, height))
-    off = (first[0] - cols, first[1] - rows, last[0] - cols - width, last[1] - rows - height)
-    around = lattice_of(known).period is not None and (cols < 0 or cols + width > known.width)
-    return max(abs(part) for part in off) < ALIGNED and not around
-
-
-def _shift(known: LayerFacts, grid: GeoBox) -> tuple[int, int]:
-    """Row and column of the source at the first cell of an aligned grid."""
-    col, row = apply(~known.transform, *apply(grid.affine, 0, 0))
-    return round(row), round(col)
-
-
 _KERNELS = {
     "none": resample.nearest,
     "nearest": resample.nearest,
     "bilinear": resample.bilinear,
     "average": resample.average,
+    "mode": resample.mode,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.block import read_block
+from edaphic.covariates.facts import LayerFacts
 from edaphic.covariates.grid import cells_of
 from edaphic.covariates.handles import HANDLES
 from edaphic.covariates.polygons import rasterise
-from edaphic.covariates.sources import Layer, Source, check_sources, open_layer
+from edaphic.covariates.sources import AnyLayer, Layer, Source, check_sources, open_any
 from edaphic.covariates.window import Window, inside, pieces, windows
 from edaphic.errors import RasterError
 
 __all__ = ["Stack", "build", "describe", "rasterise"]
+
+THREADS = 2
+"""Layers that are sampled at a time, unless told otherwise."""
+
+OUTSIDE, NODATA = "outside its source", "nodata"
 
 LOOKED_AT = 16
 """Most windows of 256 rows and columns that :func:`describe` reads of each layer."""
@@ -32,7 +39,7 @@ class Stack:
     """Layers aligned to one grid; made by :func:`build`."""
 
     grid: GeoBox
-    layers: tuple[Layer, ...]
+    layers: tuple[AnyLayer, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,20 +82,23 @@ class Stack:
                 values[number, top : top + piece.height, left : left + piece.width] = layer.read(piece)
         return values
 
-    def sample(self, lon: ArrayLike, lat: ArrayLike) -> tuple[pd.DataFrame, pd.Series[str]]:
+    def sample(self, lon: ArrayLike, lat: ArrayLike, threads: int = THREADS) -> tuple[pd.DataFrame, pd.Series[str]]:
         """Values of the cells in which places lie: what a map made from the stack would use there.
 
         Parameters
         ----------
         lon, lat : array_like, shape (n,)
             Degrees, WGS 84.
+        threads : int
+            Layers that are read at a time. It changes no value.
 
         Returns
         -------
         values : DataFrame of float64, shape (n, layers)
             Indexed 0 to n - 1; NaN where there is no value.
         reason : Series of str, shape (n,)
-            Empty where every layer has a value; else "outside the grid" or "no value in NAME (and k more)".
+            Empty where every layer has a value; else "outside the grid", or "no value in NAME: nodata" (the source has none there) or
+            "no value in NAME: outside its source", of the first such layer, with " (and k more)" where there are more.
 
         Raises
         ------
@@ -96,26 +106,62 @@ class Stack:
             A file cannot be read; see :meth:`Layer.read`.
         """
         row, col = cells_of(self.grid, lon, lat)
+        within = np.flatnonzero(row >= 0)
+        # Places in one cell are read once, and cells in the order of their rows.
+        cells, which = np.unique(row[within] * self.grid.shape[1] + col[within], return_inverse=True)
+        rows, cols = np.divmod(cells, self.grid.shape[1])
+        found = self._read_cells(rows, cols, threads)
         values = np.full((row.size, len(self.layers)), np.nan)
-        within = row >= 0
-        if within.any():
-            for number, layer in enumerate(self.layers):
-                values[within, number] = layer.read_cells(row[within], col[within])
-        return pd.DataFrame(values, columns=list(self.names)), self._reasons(values, row < 0)
+        values[within] = found[which]
+        reasons = np.full(row.size, "outside the grid", dtype=object)
+        reasons[within] = self._reasons(found, rows, cols)[which]
+        return pd.DataFrame(values, columns=list(self.names)), pd.Series(reasons, dtype=str, name="reason")
 
-    def _reasons(self, values: NDArray[np.float64], outside: NDArray[np.bool_]) -> pd.Series[str]:
+    def missing(self, lon: ArrayLike, lat: ArrayLike) -> pd.DataFrame:
+        """Every value that places lack, and why; see :meth:`sample`.
+
+        Returns
+        -------
+        DataFrame with a row for each missing value: place (number of the place), layer (its name, empty where the place is outside the
+            grid) and reason ("nodata", "outside its source", "outside the grid").
+        """
+        row, col = cells_of(self.grid, lon, lat)
+        within = np.flatnonzero(row >= 0)
+        found = self._read_cells(row[within], col[within], THREADS)
+        outside = np.flatnonzero(row < 0)
+        parts = [pd.DataFrame({"place": outside, "layer": "", "reason": "outside the grid"})]
+        for number, layer in enumerate(self.layers):
+            empty = within[np.isnan(found[:, number])]
+            beyond = layer.outside(row[empty], col[empty])
+            parts.append(pd.DataFrame({"place": empty, "layer": layer.name, "reason": np.where(beyond, OUTSIDE, NODATA)}))
+        return pd.concat(parts, ignore_index=True).sort_values("place", kind="stable", ignore_index=True)
+
+    def _read_cells(self, row: NDArray[np.int64], col: NDArray[np.int64], threads: int) -> NDArray[np.float32]:
+        """Values of cells, shape (n, layers)."""
+        values = np.full((row.size, len(self.layers)), np.nan, dtype=np.float32)
+        if not row.size:
+            return values
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            for number, found in enumerate(pool.map(lambda layer: layer.read_cells(row, col), self.layers)):
+                values[:, number] = found
+        return values
+
+    def _reasons(self, values: NDArray[np.float32], row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Why cells lack a value; empty for those that lack none."""
+        reasons = np.full(row.size, "", dtype=object)
         empty = np.isnan(values)
         count = empty.sum(axis=1)
-        reasons = []
-        for place, out in enumerate(outside):
-            if out:
-                reasons.append("outside the grid")
-            elif not count[place]:
-                reasons.append("")
-            else:
-                more = f" (and {count[place] - 1} more)" if count[place] > 1 else ""
-                reasons.append(f"no value in {self.names[int(np.argmax(empty[place]))]}{more}")
-        return pd.Series(reasons, dtype=str, name="reason")
+        first = np.argmax(empty, axis=1)
+        for number, layer in enumerate(self.layers):
+            here = np.flatnonzero((first == number) & (count > 0))
+            if not here.size:
+                continue
+            why = np.where(layer.outside(row[here], col[here]), OUTSIDE, NODATA)
+            for word in (OUTSIDE, NODATA):
+                for more in np.unique(count[here]):
+                    tail = f" (and {more - 1} more)" if more > 1 else ""
+                    reasons[here[(why == word) & (count[here] == more)]] = f"no value in {layer.name}: {word}{tail}"
+        return reasons
 
 
 def build(sources: Sequence[Source], grid: GeoBox) -> Stack:
@@ -139,7 +185,7 @@ def build(sources: Sequence[Source], grid: GeoBox) -> Stack:
         found.append("covariates: no layers; expected at least one")
     if found:
         raise RasterError(found)
-    return Stack(grid, tuple(open_layer(source, grid) for source in sources))
+    return Stack(grid, tuple(open_any(source, grid) for source in sources))
 
 
 def describe(stack: Stack) -> pd.DataFrame:
@@ -148,8 +194,9 @@ def describe(stack: Stack) -> pd.DataFrame:
     Returns
     -------
     DataFrame, one row per layer
-        name, path, kind, unit, source_crs, source_resolution (units of the source's CRS), resampling, nodata (NaN:
-        none), valid_share (of grid cells), minimum, maximum, note. Share and limits are of the whole grid if it has no
+        name, path, kind, unit, source_crs, source_resolution (units of the source's CRS; "polygons"), resampling, nodata (NaN:
+        none), scale, offset (value = stored number x scale + offset), classes ("1=forest; 2=grass"), valid_share (of grid cells),
+        minimum, maximum, note. Share and limits are of the whole grid if it has no
         more than 16 windows of 256 rows and columns, else of 16 that are spread evenly. The note tells what the file
         left to be decided, and values that look like a missing nodata tag.
 
@@ -171,9 +218,12 @@ def describe(stack: Stack) -> pd.DataFrame:
                 "kind": facts.kind,
                 "unit": facts.unit,
                 "source_crs": facts.crs_name,
-                "source_resolution": " x ".join(f"{size:.9g}" for size in facts.resolution),
+                "source_resolution": _resolution(facts),
                 "resampling": layer.resampling,
                 "nodata": np.nan if facts.nodata is None else facts.nodata,
+                "scale": facts.scale,
+                "offset": facts.offset,
+                "classes": "; ".join(f"{code}={name}" for code, name in sorted(facts.classes.items())),
                 "valid_share": share,
                 "minimum": low,
                 "maximum": high,
@@ -183,7 +233,11 @@ def describe(stack: Stack) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _range(layer: Layer, looked_at: Sequence[Window]) -> tuple[float, float, float]:
+def _resolution(facts: LayerFacts) -> str:
+    return "polygons" if facts.form == "polygons" else " x ".join(f"{size:.9g}" for size in facts.resolution)
+
+
+def _range(layer: AnyLayer, looked_at: Sequence[Window]) -> tuple[float, float, float]:
     """Share of cells that have a value, and the smallest and largest value."""
     cells, valid, low, high = 0, 0, np.inf, -np.inf
     for window in looked_at:
@@ -195,10 +249,10 @@ def _range(layer: Layer, looked_at: Sequence[Window]) -> tuple[float, float, flo
     return valid / cells, low if valid else np.nan, high if valid else np.nan
 
 
-def _suspicion(layer: Layer) -> list[str]:
+def _suspicion(layer: AnyLayer) -> list[str]:
     """A smallest or largest stored number that looks like a missing nodata tag, in evenly spread parts of the file."""
     facts = layer.facts
-    if facts.nodata is not None or facts.masked:
+    if facts.nodata is not None or facts.masked or not isinstance(layer, Layer):
         return []
     parts = pieces(Window(0, 0, facts.height, facts.width))
     with HANDLES.take(facts.key) as dataset:

@@ -15,7 +15,8 @@ from edaphic.profiles.cleaning.rules import RULES, concat_repairs
 from edaphic.profiles.density.bulk_density import fill
 from edaphic.profiles.density.grid_layers import horizon_means_from_layers
 from edaphic.profiles.density.pedotransfer import PEDOTRANSFER, Rule
-from edaphic.profiles.doubts import doubts, value_lines
+from edaphic.profiles.depth.departure import far_line
+from edaphic.profiles.doubts import depth_doubts, doubts, value_lines
 from edaphic.profiles.layers import STATUS, DepthFunction, layer_table
 from edaphic.profiles.mass.esm import equivalent_stocks
 from edaphic.profiles.mass.esm_compare import compare
@@ -26,7 +27,7 @@ from edaphic.profiles.reading.columns import CANONICAL, ROLES, UNITLESS, Column
 from edaphic.profiles.reading.read import SourceRead, check_source, read_checked, read_source, stack_sources
 from edaphic.profiles.reading.tables import read_table
 from edaphic.profiles.stock import soc_density_kg_m3, soc_stock_kg_m2
-from edaphic.profiles.summary import summary
+from edaphic.profiles.summary import density_lines, summary
 from edaphic.units import BASES
 
 __all__ = [
@@ -49,8 +50,11 @@ __all__ = [
     "clean",
     "compare",
     "concat_repairs",
+    "density_lines",
+    "depth_doubts",
     "doubts",
     "equivalent_stocks",
+    "far_line",
     "fill",
     "harmonise",
     "horizon_means_from_layers",

@@ -48,17 +48,59 @@ def doubts(horizons: pd.DataFrame) -> list[str]:
     ['half of the horizons are thicker than 200 cm: is the unit of the depths right?']
     """
     soc = horizons["soc_g_kg"].dropna()
-    thick = (horizons["bottom_cm"] - horizons["top_cm"]).dropna()
-    density = horizons["bulk_density_g_cm3"].dropna() if "bulk_density_g_cm3" in horizons else pd.Series(dtype=float)
-    deepest = horizons["bottom_cm"].max()
+    surface = horizons["soc_g_kg"][horizons["top_cm"] == 0].dropna()
+    density, stones, clay = (_values(horizons, name) for name in ("bulk_density_g_cm3", "coarse_fragments_vol_pct", "clay_pct"))
     odd = float(((density < 0.1) | (density > 2.65)).mean()) if len(density) else 0.0
     impossible = float((soc > 600).mean()) if len(soc) else 0.0
+    heavy = _heavy(horizons)
     found = [
         (len(soc) > 0 and soc.median() > 120, "half of the horizons hold more than 120 g/kg organic carbon: peat, or another unit?"),
         (impossible > 0.01, f"{impossible:.0%} of the horizons hold more than 600 g/kg organic carbon: another unit, or another column?"),
         (len(soc) > 0 and soc.median() < 1.5, "half of the horizons hold less than 1.5 g/kg organic carbon: desert, or another unit?"),
+        (
+            len(surface) > 0 and surface.median() < 3 and soc.median() >= 1.5,
+            "half of the uppermost horizons hold less than 3 g/kg organic carbon: desert, or another unit?",
+        ),
+        (
+            heavy > 0.05,
+            f"{heavy:.0%} of the horizons with a bulk density hold more than {RICH_G_KG:g} g/kg organic carbon at more than "
+            f"{HEAVY_G_CM3:g} g/cm3, which hardly any soil does: are both units right?",
+        ),
+        (odd > 0.05, f"{odd:.0%} of the bulk densities lie outside 0.1 to 2.65 g/cm3: is their unit right?"),
+        (bool(0 < stones.max() <= 1), "no horizon has more than 1 vol% coarse fragments: are they fractions, not percent?"),
+        (bool(0 < clay.max() <= 1), "no horizon has more than 1 % clay: are the textures fractions, not percent?"),
+    ]
+    return [words for doubt, words in found if doubt] + depth_doubts(horizons)
+
+
+RICH_G_KG, HEAVY_G_CM3 = 60.0, 1.35
+"""More carbon than this at a higher bulk density is rare: organic matter is light, and so is the soil that it makes up."""
+
+
+def depth_doubts(horizons: pd.DataFrame) -> list[str]:
+    """Notes on depths that hardly any soil has.
+
+    >>> depth_doubts(pd.DataFrame({"top_cm": [0.0, 0.2], "bottom_cm": [0.2, 1.0]}))
+    ['no horizon reaches below 1 cm: is the unit of the depths right?']
+    """
+    thick = (horizons["bottom_cm"] - horizons["top_cm"]).dropna()
+    deepest = horizons["bottom_cm"].max()
+    found = [
         (len(thick) > 0 and thick.median() > 200, "half of the horizons are thicker than 200 cm: is the unit of the depths right?"),
         (bool(deepest < 4), f"no horizon reaches below {deepest:g} cm: is the unit of the depths right?"),
-        (odd > 0.05, f"{odd:.0%} of the bulk densities lie outside 0.1 to 2.65 g/cm3: is their unit right?"),
     ]
     return [words for doubt, words in found if doubt]
+
+
+def _values(horizons: pd.DataFrame, name: str) -> pd.Series:
+    return horizons[name].dropna() if name in horizons else pd.Series(dtype=float)
+
+
+def _heavy(horizons: pd.DataFrame) -> float:
+    """Share of the horizons with both values that hold more carbon than their bulk density allows."""
+    if "bulk_density_g_cm3" not in horizons:
+        return 0.0
+    both = horizons[["soc_g_kg", "bulk_density_g_cm3"]].dropna()
+    # Densities out of range are a doubt of their own.
+    both = both[both["bulk_density_g_cm3"].between(0.02, 2.65)]
+    return float(((both["soc_g_kg"] > RICH_G_KG) & (both["bulk_density_g_cm3"] > HEAVY_G_CM3)).mean()) if len(both) else 0.0

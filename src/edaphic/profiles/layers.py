@@ -20,6 +20,7 @@ from edaphic.profiles.budget import PARTS, SPLINE_SHARE, SPLINE_SHARE_TOP, Error
 from edaphic.profiles.cleaning.clean import concat_repairs, repair_rows
 from edaphic.profiles.density.bulk_density import ORGANIC_SOC_G_KG
 from edaphic.profiles.depth import beta
+from edaphic.profiles.depth.departure import departures, largest_in_layers
 from edaphic.profiles.depth.spline import COVER_DECIMALS, SplineFit, fit, integrate, overlap_quadrature, step
 from edaphic.profiles.depth.spline_paper import harmonise_paper
 from edaphic.profiles.stock import soc_density_kg_m3
@@ -30,7 +31,8 @@ Bools = NDArray[np.bool_]
 
 LAYER_COLUMNS = (
     "profile_id", "lon", "lat", "year", "top_cm", "bottom_cm", "soc_stock_kg_m2", "soc_density_kg_m3", "soc_g_kg",
-    "coverage", "bulk_density_source", "value_sd", *(f"sd_{part}_kg_m2" for part in PARTS), "organic_soil", "below", "status", "source",
+    "coverage", "bulk_density_source", "coarse_fragments_source", "value_sd", *(f"sd_{part}_kg_m2" for part in PARTS), "depth_fit_gap",
+    "organic_soil", "below", "status", "source",
 )  # fmt: skip
 
 STATUS = {
@@ -141,6 +143,26 @@ class SoilColumn:
         """Error of :meth:`stepped` where the errors of the horizons are independent."""
         return overlap_quadrature(step(self.code, self.top, self.bottom, sd), sd, self.tops, self.bottoms)
 
+    def departure(self, values: Floats, nonnegative: bool = True) -> Floats:
+        """Largest departure of the curve from the means of the horizons that reach into each layer, (n_profiles, m), as a share.
+
+        NaN where none does, and for the beta function, which is not drawn through horizons.
+        """
+        if self.how.method == "spline" and self.how.mode == "paper":
+            lowest = 0.0 if nonnegative else -np.inf
+            bounds = list(zip(self.tops, self.bottoms, strict=True))
+            used = harmonise_paper(self.code, self.top, self.bottom, values, bounds, self.how.lam, lowest, np.inf).layers
+            fitted = np.full(values.shape, np.nan)
+            fitted[used["row"].to_numpy() - 1] = used["s_bar"].to_numpy()
+        elif self.how.method == "spline":
+            fitted = fit(self.code, self.top, self.bottom, values, self.how.lam, nonnegative=nonnegative).s_bar
+        else:
+            fitted = values if self.how.method == "weighted" else np.full(values.shape, np.nan)
+        start = np.flatnonzero(np.diff(self.code, prepend=-1)).astype(np.int64)
+        share = departures(fitted, values)
+        found = largest_in_layers(start, self.top, self.bottom, share, self.tops, self.bottoms)
+        return found if self.how.method != "beta" else np.full(found.shape, np.nan)
+
     def splined(self, values: Floats, nonnegative: bool = True) -> Floats:
         """Integral of the spline."""
         if self.how.mode == "paper":
@@ -201,11 +223,13 @@ def layer_table(
     -------
     layers : DataFrame
         One row per profile (in the order of ``horizons``) and layer (in the order given), columns :data:`LAYER_COLUMNS`:
-        ``soc_stock_kg_m2``, its mean over the layer ``soc_density_kg_m3``, the content ``soc_g_kg`` from a depth function of its own,
-        observed share ``coverage``, ``bulk_density_source`` (one of the sources, "reported stock", or mixed; empty where nothing was
-        observed), ``value_sd`` (standard deviation of the stock) and its six parts (:mod:`edaphic.profiles.budget`), ``organic_soil``
-        (above 80 g/kg), ``below`` (what ends the profile: rock or unknown), ``status`` (:data:`STATUS`), ``source``. NaN where there
-        is no value. Below rock there is no carbon, and that is an observation.
+        ``soc_stock_kg_m2``, its mean over the layer ``soc_density_kg_m3``, the content ``soc_g_kg`` (the stock over the mass of fine
+        earth; where the source reports the stock, of a depth function of its own), observed share ``coverage``,
+        ``bulk_density_source`` and ``coarse_fragments_source`` (one of the sources, "reported stock", or mixed; empty where nothing was
+        observed), ``value_sd`` (standard deviation of the stock) and its six parts (:mod:`edaphic.profiles.budget`), ``depth_fit_gap``
+        (largest departure of the curve from the mean of a horizon that reaches into the layer, as a share of the larger of the two),
+        ``organic_soil`` (above 80 g/kg), ``below`` (what ends the profile: rock or unknown), ``status`` (:data:`STATUS`), ``source``.
+        NaN where there is no value. Below rock there is no carbon, and that is an observation.
     repairs : DataFrame
         What had to be done on the way, as in :func:`edaphic.profiles.clean`.
 
@@ -245,7 +269,8 @@ def layer_table(
     budget = _budget(column, used, errors, np.nan_to_num(stock), covered) | {
         "coverage": np.nan_to_num(stock) * (1.0 - coverage) * errors.unobserved_share
     }
-    content, known = _content(column, used)
+    content, known = _content(column, used, stock)
+    gap = column.departure(used["density" if how.order == "density" else "soc_g_kg"].to_numpy(dtype=np.float64))
     values = {
         "top_cm": np.broadcast_to(column.tops, valued.shape),
         "bottom_cm": np.broadcast_to(column.bottoms, valued.shape),
@@ -253,9 +278,11 @@ def layer_table(
         "soc_density_kg_m3": np.where(valued, stock * scale * CM_PER_M / column.thickness, np.nan),
         "soc_g_kg": np.where(valued & known, content, np.nan),
         "coverage": coverage,
-        "bulk_density_source": _origin(column, used),
+        "bulk_density_source": _origin(column, used, "bulk_density_source"),
+        "coarse_fragments_source": _origin(column, used, "coarse_fragments_source"),
         "value_sd": np.where(valued, np.sqrt(sum(part**2 for part in budget.values())) * scale, np.nan),
         **{f"sd_{part}_kg_m2": np.where(valued, budget[part] * scale, np.nan) for part in PARTS},
+        "depth_fit_gap": np.where(valued, gap, np.nan),
         "organic_soil": valued & known & (content > ORGANIC_SOC_G_KG),
         "below": np.broadcast_to(np.where(np.isfinite(column.rock), "rock", "unknown")[:, None], valued.shape),
         "status": np.select(
@@ -342,23 +369,43 @@ def column_of(used: pd.DataFrame, layers: Sequence[tuple[float, float]], how: De
 def _content_first(column: SoilColumn, used: pd.DataFrame) -> Floats:
     """Depth function of the content, times the mean bulk density and fine earth of the layer; kg/m3 cm."""
     covered = column.covered()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        weight = column.stepped(used["bulk_density_g_cm3"].to_numpy(dtype=np.float64)) / covered
-        stones = column.stepped(used["coarse_fragments_vol_pct"].to_numpy(dtype=np.float64)) / covered
-    content = column.sum_of(np.nan_to_num(used["soc_g_kg"].to_numpy(dtype=np.float64)))
-    return np.where(covered > 0, content * np.nan_to_num(weight) * (1.0 - np.nan_to_num(stones) / 100.0), 0.0)
+    names = ("soc_g_kg", "bulk_density_g_cm3", "coarse_fragments_vol_pct")
+    soc, density, stones = (used[name].to_numpy(dtype=np.float64) for name in names)
+    content = column.sum_of(np.nan_to_num(soc))
+    return np.divide(content * _layer_mass(column, density, stones), covered, out=np.zeros(covered.shape), where=covered > 0)
 
 
-def _content(column: SoilColumn, used: pd.DataFrame) -> tuple[Floats, Bools]:
-    """Mean content of the observed soil of each layer, and whether every horizon in it has one."""
-    soc = used["soc_g_kg"].to_numpy(dtype=np.float64)
+def _content(column: SoilColumn, used: pd.DataFrame, stock: Floats) -> tuple[Floats, Bools]:
+    """Mean content of the observed soil of each layer, g/kg, and whether every horizon in it has one.
+
+    Carbon over fine earth: ``stock`` (kg/m3 cm) by the mass (g/cm3 cm), so that the two columns of a row agree. Where a source reports the
+    stock itself, it need not agree with its contents: then these have a depth function of their own.
+    """
+    soc, density = (used[name].to_numpy(dtype=np.float64) for name in ("soc_g_kg", "bulk_density_g_cm3"))
+    stones = used["coarse_fragments_vol_pct"].to_numpy(dtype=np.float64)
+    if column.how.order == "content":
+        mass = _layer_mass(column, density, stones)
+    else:
+        mass = column.stepped(np.nan_to_num(density * (1.0 - stones / 100.0)))
+    found = np.divide(stock, mass, out=np.full(stock.shape, np.nan), where=mass > 0)
     there = np.isfinite(soc)
-    part = replace(column, code=column.code[there], top=column.top[there], bottom=column.bottom[there])
-    found, who = np.full((column.rock.size, column.tops.size), np.nan), np.unique(part.code)
-    total = part.splined(soc[there]) if column.how.method == "spline" else part.stepped(soc[there])
-    covered = part.covered()
-    found[who] = np.divide(total, covered, out=np.full(total.shape, np.nan), where=covered > 0)
+    reported = used["reported"].to_numpy(dtype=bool)
+    if reported.any() and there.any():
+        by_source = column.stepped(reported.astype(np.float64)) > 0
+        part = replace(column, code=column.code[there], top=column.top[there], bottom=column.bottom[there])
+        total = part.splined(soc[there]) if column.how.method == "spline" else part.stepped(soc[there])
+        covered, own = part.covered(), np.full(stock.shape, np.nan)
+        own[np.unique(part.code)] = np.divide(total, covered, out=np.full(total.shape, np.nan), where=covered > 0)
+        found = np.where(by_source, own, found)
     return found, np.isfinite(found) & (column.stepped((~there).astype(np.float64)) == 0)
+
+
+def _layer_mass(column: SoilColumn, density: Floats, stones: Floats) -> Floats:
+    """Mean density of the layer times its mean share of fine earth and its thickness, g/cm3 cm."""
+    covered = column.covered()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mass = column.stepped(density) * (1.0 - column.stepped(stones) / covered / 100.0)
+    return np.where(covered > 0, np.nan_to_num(mass), 0.0)
 
 
 def _budget(column: SoilColumn, used: pd.DataFrame, errors: Errors, stock: Floats, covered: Floats) -> dict[str, Floats]:
@@ -377,9 +424,9 @@ def _budget(column: SoilColumn, used: pd.DataFrame, errors: Errors, stock: Float
     return parts
 
 
-def _origin(column: SoilColumn, used: pd.DataFrame) -> NDArray[np.str_]:
-    """Where the bulk densities of the horizons in each layer come from."""
-    source = used["bulk_density_source"].mask(used["reported"], "reported stock").to_numpy(dtype=object)
+def _origin(column: SoilColumn, used: pd.DataFrame, name: str) -> NDArray[np.str_]:
+    """Where the bulk densities or fragments of the horizons in each layer come from."""
+    source = used[name].mask(used["reported"], "reported stock").to_numpy(dtype=object)
     kinds = sorted(set(source))
     touched = [column.stepped((source == kind).astype(np.float64)) > 0 for kind in kinds]
     several = sum(part.astype(np.int64) for part in touched) if touched else np.zeros((0, column.tops.size))

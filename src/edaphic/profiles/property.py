@@ -11,6 +11,7 @@ import pandas as pd
 
 from edaphic.errors import TableError
 from edaphic.profiles.cleaning.clean import clean_property
+from edaphic.profiles.depth.departure import departures, largest_in_layers
 from edaphic.profiles.depth.spline_paper import harmonise_paper
 from edaphic.profiles.layers import EXACT, DepthFunction, column_of, rock_depths
 from edaphic.profiles.reading.columns import ROLES, Column
@@ -19,7 +20,7 @@ from edaphic.profiles.reading.read import SourceRead, read_checked
 READ = ("profile_id", "x", "y", "lon", "lat", "plus_code", "year", "top", "bottom", "below", "rock_depth", "position_error")
 """Roles that a table of one property is read for."""
 
-COLUMNS = ("profile_id", "lon", "lat", "year", "top_cm", "bottom_cm", "value", "coverage", "below", "status", "source")
+COLUMNS = ("profile_id", "lon", "lat", "year", "top_cm", "bottom_cm", "value", "coverage", "depth_fit_gap", "below", "status", "source")
 
 STATUS = {
     "ok": "covered from top to bottom: mean of the depth function",
@@ -28,6 +29,9 @@ STATUS = {
     "incomplete": "covered in part, less than min_coverage: no value",
     "uncovered": "not observed at all: no value",
 }
+
+
+PAPER_ALONE = "expected none: it takes the horizons uncleaned, as the R package mpspline2 does, and gives the mean of what was observed"
 
 
 def read_property(
@@ -69,7 +73,7 @@ def read_property(
     lines = [line for line in read.understood if not line.startswith("soc:")]
     return replace(
         read,
-        faults=(*(fault.replace("columns.soc", "--value") for fault in read.faults), *faults),
+        faults=(*(fault.replace("columns.soc", "--value").replace("cells for soc;", "cells;") for fault in read.faults), *faults),
         understood=(f"value: column {value!r}, in its own unit", *lines),
     )
 
@@ -90,17 +94,19 @@ def harmonise(
         Raw horizon table whose column ``soc_g_kg`` holds the property, in any unit (:func:`read_property`).
     layers : sequence of (top_cm, bottom_cm)
     how : DepthFunction
-        Mode ``paper`` takes the horizons as they are and repairs them as the R package mpspline2 does; else depths are repaired by
-        the rules of :func:`edaphic.profiles.clean`. Below rock the property has no value.
+        Mode ``paper`` takes the horizons as they are and repairs them as the R package mpspline2 does, and gives the mean of whatever
+        part was observed, so that it takes no other ``min_coverage`` or ``max_gap_cm``; else depths are repaired by the rules of
+        :func:`edaphic.profiles.clean`. Below rock the property has no value.
     nonnegative : bool
         The property is never negative, and neither is its spline.
     shift_organic : bool
-        Count depths from the top of organic layers above 0.
+        Count depths from the top of organic layers above 0; not in mode ``paper``.
 
     Returns
     -------
     layers : DataFrame
-        :data:`COLUMNS`, one row per profile and layer; ``value`` in the unit of the property, NaN where there is none.
+        :data:`COLUMNS`, one row per profile and layer; ``value`` in the unit of the property, NaN where there is none;
+        ``depth_fit_gap`` as in :func:`edaphic.profiles.layer_table`.
     repairs : DataFrame
         As in :func:`edaphic.profiles.clean`.
 
@@ -125,6 +131,11 @@ def harmonise(
             f"value: found {len(negative)} numbers below 0 (the first, {float(negative['soc_g_kg'].iloc[0]):g}, in row "
             f"{int(negative['row'].iloc[0]) if 'row' in negative else 1}); expected none, or the option --negative"
         )
+    if how.method == "spline" and how.mode == "paper":
+        plain = DepthFunction()
+        beside = [name for name in ("min_coverage", "max_gap_cm") if getattr(how, name) != getattr(plain, name)]
+        beside += ["shift_organic"] if shift_organic else []
+        faults += [f"mode paper: found {name} beside it; {PAPER_ALONE}" for name in beside]
     if how.method == "beta" and not nonnegative:
         faults.append("--method beta: found --negative; expected a property that is never negative")
     if faults:
@@ -142,11 +153,12 @@ def harmonise(
     # The beta function gives whole layers, the others the observed part.
     over = column.thickness if how.method == "beta" else covered
     mean = np.divide(total, over, out=np.full(total.shape, np.nan), where=valued)
+    gap = np.where(valued, column.departure(clean["soc_g_kg"].to_numpy(dtype=np.float64), nonnegative=nonnegative), np.nan)
     status = np.select(
         [covered == 0, coverage < how.min_coverage - 1e-9, ~fitted, coverage < 1], ["uncovered", "incomplete", "no beta", "partial"], "ok"
     )
     first = clean.iloc[np.flatnonzero(np.diff(column.code, prepend=-1))]
-    return _table(first, layers, mean, coverage, np.where(np.isfinite(column.rock), "rock", "unknown"), status), repairs
+    return _table(first, layers, mean, coverage, gap, np.where(np.isfinite(column.rock), "rock", "unknown"), status), repairs
 
 
 def _as_the_peer(
@@ -167,7 +179,15 @@ def _as_the_peer(
     number = ordered["row"].to_numpy() if "row" in ordered else np.arange(1, len(ordered) + 1)
     place = found.repairs["row"].astype("Int64")
     rows = pd.array([pd.NA if pd.isna(i) else int(number[i - 1]) for i in place], dtype="Int64")
-    return _table(first, layers, found.means, coverage, np.full(len(first), "unknown"), status), found.repairs.assign(row=rows)
+    used, ids = found.layers, pd.Index(found.profile_ids)
+    share = departures(used["s_bar"].to_numpy(dtype=np.float64), used["value"].to_numpy(dtype=np.float64))
+    start = np.flatnonzero(~used["profile_id"].duplicated().to_numpy()).astype(np.int64)
+    gap = np.full(found.means.shape, np.nan)
+    gap[ids.get_indexer(pd.Index(used["profile_id"].iloc[start]))] = largest_in_layers(
+        start, used["upper_cm"].to_numpy(), used["lower_cm"].to_numpy(), share, found.tops, found.bottoms
+    )
+    gap = np.where(np.isnan(found.means), np.nan, gap)
+    return _table(first, layers, found.means, coverage, gap, np.full(len(first), "unknown"), status), found.repairs.assign(row=rows)
 
 
 def _table(
@@ -175,6 +195,7 @@ def _table(
     layers: Sequence[tuple[float, float]],
     value: np.ndarray,
     coverage: np.ndarray,
+    gap: np.ndarray,
     below: np.ndarray,
     status: np.ndarray,
 ) -> pd.DataFrame:
@@ -183,5 +204,5 @@ def _table(
     table = first.reindex(columns=["profile_id", "lon", "lat", "year", "source"]).loc[first.index.repeat(m)].reset_index(drop=True)
     table["top_cm"], table["bottom_cm"] = np.tile(bounds[:, 0], n), np.tile(bounds[:, 1], n)
     table["value"], table["coverage"], table["status"] = value.ravel(), coverage.ravel(), status.ravel()
-    table["below"] = np.repeat(below, m)
+    table["depth_fit_gap"], table["below"] = gap.ravel(), np.repeat(below, m)
     return table[list(COLUMNS)]

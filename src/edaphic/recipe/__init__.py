@@ -5,8 +5,8 @@ from edaphic.recipe.faults import Fault
 from edaphic.recipe.grid import GridBounds, GridLike, GridRegion
 from edaphic.recipe.inputs import CovariateLayer, Covariates
 from edaphic.recipe.load import dump, load, load_profiles, parse, profiles_from, report
-from edaphic.recipe.makings import Climate, ClimateZones, DepthMean, Indices, Terrain
-from edaphic.recipe.paths import check_files, input_paths
+from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Terrain
+from edaphic.recipe.paths import check_files, input_paths, named_to_make
 from edaphic.recipe.recipe import ProfileRecipe, Recipe, whole_layer
 from edaphic.recipe.soil import (
     BulkDensitySource,
@@ -50,7 +50,7 @@ __all__ = [
     "Covariates",
     "Depth",
     "DepthGrid",
-    "DepthMean",
+    "DepthMeans",
     "Evidence",
     "Fault",
     "Forest",
@@ -83,6 +83,7 @@ __all__ = [
     "load_profiles",
     "made_covariates",
     "made_layers",
+    "named_to_make",
     "parse",
     "profiles_from",
     "read_layer",

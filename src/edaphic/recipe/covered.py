@@ -15,6 +15,7 @@ from edaphic.recipe.inputs import CovariateLayer, has_years, is_pattern
 from edaphic.recipe.load import report
 from edaphic.recipe.makings import Period
 from edaphic.recipe.recipe import Recipe
+from edaphic.recipe.values import layer_text
 from edaphic.recipe.where import is_elsewhere, resolve
 
 
@@ -149,8 +150,7 @@ class MadeCovariate:
         """
         if self.period is None:
             return f"{self.name}.tif"
-        years = f"{self.period[0]}" if self.period[0] == self.period[1] else f"{self.period[0]}-{self.period[1]}"
-        return f"{self.name}_{years}.tif"
+        return f"{self.name}_{self.period[0]}-{self.period[1]}.tif"
 
 
 def made_layers(recipe: Recipe) -> list[MadeCovariate]:
@@ -164,8 +164,12 @@ def made_layers(recipe: Recipe) -> list[MadeCovariate]:
         periods = asked.indices.periods or (None,)
         made += [MadeCovariate(name, ("indices",), period=period) for name in names for period in periods]
     if asked.climate is not None:
-        made += [MadeCovariate(name, ("climate", "values", place)) for place, name in enumerate(asked.climate.values)]
-    made += [MadeCovariate(mean.name, ("depth_means", place, "name")) for place, mean in enumerate(asked.depth_means)]
+        made += [MadeCovariate(name, ("climate", "values")) for name in asked.climate.covariates]
+    made += [
+        MadeCovariate(f"{mean.name}_{layer_text(layer)}cm", ("depth_means", place, "name"))
+        for place, mean in enumerate(asked.depth_means)
+        for layer in mean.layers
+    ]
     if asked.zones is not None:
         made.append(MadeCovariate(asked.zones.name, ("zones", "name"), "class"))
     return made

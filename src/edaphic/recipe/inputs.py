@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from edaphic.recipe.base import Listed, Section, Text
 from edaphic.recipe.faults import Fault, fail, shown
-from edaphic.recipe.makings import Climate, ClimateZones, DepthMean, Indices, Period, Terrain, are_years
+from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Period, Terrain, are_years
 
 PATTERN_CHARACTERS = "*?"
 """Characters that make a path a pattern for several files."""
@@ -39,7 +39,21 @@ class CovariateLayer(Section):
     )
     offset: float | None = Field(default=None, description="Added after the factor; by default the file's.")
     unit: str | None = Field(default=None, description="Unit of the values, for tables.")
-    classes: dict[int, Text] | None = Field(default=None, description="Name of each class code, for tables.")
+    classes: dict[int, Text] | Text | None = Field(
+        default=None, description="Name of each class code, for tables; or a CSV table with codes and names."
+    )
+    resampling: Literal["auto", "nearest", "bilinear", "average", "mode"] = Field(
+        default="auto", description="How values come to the cells of the maps; auto goes by kind and cell size."
+    )
+    variable: Text | None = Field(default=None, description="Variable of a NetCDF file or Zarr store.")
+    time: Text | None = Field(default=None, description="Time of the variable, such as 1990, 1990-07 or 1981/2010, whose mean is taken.")
+    months: Listed[Annotated[int, Field(ge=1, le=12)]] | None = Field(default=None, description="Of that time only these months.")
+    asset: Text | None = Field(default=None, description="Asset of a STAC item.")
+    column: Text | None = Field(default=None, description="Attribute of polygons that is brought to the cells.")
+    measure: Literal["class", "value", "mean", "density", "share"] | None = Field(
+        default=None, description="What a cell takes from polygons: class, value at its centre, mean by area, density per km2, or share."
+    )
+    value: str | int | float | None = Field(default=None, description="For share: polygons whose attribute is this one.")
     period: Period | None = Field(
         default=None, description="First and last year that the file stands for; entries of one name and several periods are one covariate."
     )
@@ -161,7 +175,7 @@ class Covariates(Section):
     terrain: Terrain | None = Field(default=None, description="Terrain attributes, made of a digital elevation model.")
     indices: Indices | None = Field(default=None, description="Spectral indices, made of scenes.")
     climate: Climate | None = Field(default=None, description="Climate grids, made of stations.")
-    depth_means: Listed[DepthMean] = Field(default=(), description="Means over a layer of properties given for other layers.")
+    depth_means: Listed[DepthMeans] = Field(default=(), description="Means over a layer of properties given for other layers.")
     zones: ClimateZones | None = Field(default=None, description="Climate zones, made of two covariates.")
 
     @classmethod

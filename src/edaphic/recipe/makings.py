@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
 from edaphic.recipe.faults import Fault
@@ -15,25 +16,52 @@ Period = Annotated[tuple[int, int], Field(strict=False)]
 """First and last year; ``[1985, 1990]`` in YAML."""
 
 
+Attribute = Literal[
+    "elevation",
+    "slope",
+    "aspect",
+    "northness",
+    "eastness",
+    "plan_curvature",
+    "profile_curvature",
+    "tangential_curvature",
+    "general_curvature",
+    "tri",
+    "tpi",
+    "roughness",
+    "filled",
+    "flow_d8",
+    "flow_mfd",
+    "sca",
+    "twi",
+    "spi",
+    "ls",
+]
+
+
 class Terrain(Section):
     """Terrain attributes of a digital elevation model, made on its own cells."""
 
     dem: Text = Field(description="Raster of elevations.")
-    attributes: Choices[Text] = Field(default=("elevation", "slope", "northness", "eastness", "twi"), description="Attributes to make.")
+    attributes: Choices[Attribute] = Field(
+        default=("elevation", "slope", "northness", "eastness", "tpi", "twi"), description="Attributes to make."
+    )
     z_unit: Literal["m", "ft", "us-ft", "dm", "cm", "km"] | None = Field(
         default=None, description="Unit of the elevations; by default that of the file, else m."
     )
     nodata: float | None = Field(default=None, description="Stored number that means no elevation; by default the file's own.")
     method: Literal["zevenbergen_thorne", "horn", "evans"] = Field(
-        default="zevenbergen_thorne", description="Surface through the cells around each cell, for slope, aspect and curvatures."
+        default="zevenbergen_thorne", description="Derivatives from the cells around each cell, for slope, aspect and curvatures."
     )
-    compat: Literal["saga"] | None = Field(
-        default=None, description="Definitions of another program where they differ from the textbook's."
+    tri: Literal["riley", "wilson", "saga"] = Field(default="riley", description="Definition of the terrain ruggedness index.")
+    compat: Literal["none", "saga"] = Field(
+        default="none", description="Another program whose definitions are followed where they differ from the textbook's."
     )
     depressions: Literal["fill", "breach", "none"] = Field(
         default="fill", description="What is done with depressions before water is routed."
     )
-    routing: Literal["mfd", "d8"] = Field(default="mfd", description="Multiple flow directions, or the steepest one.")
+    flow: Literal["mfd", "d8"] = Field(default="mfd", description="Water runs to all lower neighbours (mfd), or to the steepest one (d8).")
+    ls: Literal["moore", "desmet", "boehner"] = Field(default="moore", description="Formula of the slope length and steepness factor.")
     radius_m: float | None = Field(
         default=None, gt=0, description="Radius of the topographic position index in m; by default the eight neighbours."
     )
@@ -80,8 +108,16 @@ class Climate(Section):
         default={}, description="Columns of the table that bear other names, such as {lon: X, lat: Y}."
     )
     crs: Text | None = Field(default=None, description="Coordinate system of the stations; by default longitude and latitude.")
+    monthly: bool = Field(
+        default=False, description="The table has months: the covariates are NAME_01 to NAME_12 of each column."
+    )
+    bioclim: Listed[Annotated[str, Field(pattern=r"^bio([1-9]|1[0-9])$")]] = Field(
+        default=(), description="Bioclimatic variables (bio1 to bio19) that are covariates in place of the months of tmin, tmax and ppt."
+    )
+    precipitation_unit: Literal["mm", "cm", "in"] = Field(default="mm", description="Unit of precipitation, for bioclim.")
+    dem_unit: Literal["m", "ft", "km"] | None = Field(default=None, description="Unit of the DEM; by default that of its file, else m.")
     elevation: Literal["linear", "spline", "none"] = Field(
-        default="spline", description="Elevation as a third dimension of the spline, as a linear part, or not at all."
+        default="linear", description="Elevation as a linear part (one lapse rate), as a third dimension of the spline, or not at all."
     )
     elevation_from_dem: bool = Field(default=False, description="Take the elevation of stations that have none from the raster.")
     smoothing: Literal["gcv", "reml"] = Field(
@@ -91,25 +127,67 @@ class Climate(Section):
         default={}, description="Scale on which a column is smoothed, such as {ppt: sqrt}; never negative afterwards."
     )
     years: Period | None = Field(default=None, description="First and last year that means are taken over; by default all.")
-    min_years: int = Field(default=1, ge=1, description="Fewest years of a station.")
+    min_years: int | None = Field(
+        default=None, ge=1, description="Fewest years of a station; by default two thirds of the years asked for, else 1."
+    )
     withhold: int = Field(default=10, ge=2, description="Parts that stations are withheld in, one after the other, to test the grids.")
 
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        faults = []
+        if given.get("bioclim") and not given.get("monthly"):
+            faults.append(Fault(("bioclim",), "bioclimatic variables without months", "monthly: true, and a table with months"))
+        years = given.get("years")
+        if are_years(years) and years[0] > years[1]:  # type: ignore[index]
+            faults.append(Fault(("years",), str(list(years)), "[first year, last year], the first not after the last"))  # type: ignore[arg-type]
+        return faults
 
-class DepthMean(Section):
-    """The mean over a layer of a property that is given for other layers."""
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of what is made.
 
-    name: Text = Field(description="Name of the covariate.")
-    layer: DepthLayer = Field(description="Layer in cm that the mean stands for.")
-    sources: dict[str, Text] = Field(min_length=1, description="Raster of each layer, such as {0-5: clay_0_5.tif, 5-15: clay_5_15.tif}.")
+        >>> Climate(stations="a.csv", values=["mat"], dem="d.tif").covariates
+        ('mat',)
+        >>> Climate(stations="a.csv", values=["t"], dem="d.tif", monthly=True).covariates[:2]
+        ('t_01', 't_02')
+        """
+        if self.bioclim:
+            return tuple(self.bioclim)
+        return tuple(f"{name}_{month:02d}" for name in self.values for month in range(1, 13)) if self.monthly else tuple(self.values)
+
+
+def _with_texts(sources: object) -> object:
+    """Depths are numbers in YAML, layers are texts."""
+    return {str(key): value for key, value in sources.items()} if isinstance(sources, dict) else sources
+
+
+class DepthMeans(Section):
+    """Means over layers of a property that is given for other layers."""
+
+    name: Text = Field(description="What the property is called; the covariates are NAME_0-20cm and so on.")
+    layers: Choices[DepthLayer] = Field(description="Layers in cm that means are wanted of.")
+    sources: Annotated[dict[str, Text], BeforeValidator(_with_texts)] = Field(
+        min_length=1, description="Raster of each layer, such as {0-5: a.tif, 5-15: b.tif}; or of each depth: {0: a.tif, 5: b.tif}."
+    )
+    unit: str | None = Field(default=None, description="Unit of the values; by default that of the files.")
+    min_coverage: float = Field(default=1.0, gt=0, le=1, description="Share of a layer (0 to 1) that the rasters must cover.")
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
         sources = given.get("sources")
-        return [
-            Fault(("sources", layer), repr(layer), "a layer like 0-30 (top and bottom in cm)")
-            for layer in (sources if isinstance(sources, dict) else ())
-            if read_layer(layer) is None
+        keys = list(sources) if isinstance(sources, dict) else []
+        faults = [
+            Fault(("sources", key), repr(key), "a layer like 0-30 (top and bottom in cm), or a depth like 15")
+            for key in keys
+            if read_layer(key) is None and not _is_depth(key)
         ]
+        if not faults and len({_is_depth(key) for key in keys}) > 1:
+            faults.append(Fault(("sources",), "layers and depths", "one or the other"))
+        return faults
+
+
+def _is_depth(key: object) -> bool:
+    return re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", str(key)) is not None
 
 
 class ClimateZones(Section):

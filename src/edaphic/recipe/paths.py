@@ -11,7 +11,7 @@ from edaphic.recipe.grid import GridLike, GridRegion
 from edaphic.recipe.inputs import has_years, is_pattern
 from edaphic.recipe.load import report
 from edaphic.recipe.recipe import Recipe
-from edaphic.recipe.where import is_elsewhere, resolve, table_file
+from edaphic.recipe.where import is_elsewhere, is_there, resolve, table_file
 
 
 def input_paths(recipe: Recipe, recipe_path: Path) -> dict[str, Path]:
@@ -31,18 +31,20 @@ def check_files(recipe: Recipe, recipe_path: Path) -> list[str]:
     folder = resolve(recipe, recipe_path, ".")
     if not folder.is_dir():
         return report([Fault(("root",), f"no folder {str(folder)!r}", "the folder of the data")], recipe_path)
-    named: list[tuple[Loc, str]] = [*_named_files(recipe)]
+    named: list[tuple[Loc, str]] = [(loc, value) for loc, value in _named_files(recipe) if not is_elsewhere(value)]
     faults = [
         Fault(loc, f"no file {str(path)!r}", "a file that exists")
         for loc, path in ((loc, resolve(recipe, recipe_path, value)) for loc, value in named)
-        if not path.is_file()
+        if not is_there(path) or path.is_dir()
     ]
-    plain = [
+    plain: list[tuple[Loc, Path]] = [
         (("covariates", "layers", place, "path"), resolve(recipe, recipe_path, layer.path))
         for place, layer in enumerate(recipe.covariates.layers)
         if not (is_pattern(layer.path) or has_years(layer.path) or is_elsewhere(layer.path))
     ]
-    faults += [Fault(loc, f"no file {str(path)!r}", "a file that exists") for loc, path in plain if not path.exists()]
+    if recipe.covariates.indices is not None:
+        plain.append((("covariates", "indices", "scenes"), resolve(recipe, recipe_path, recipe.covariates.indices.scenes)))
+    faults += [Fault(loc, f"no file {str(path)!r}", "a file that exists") for loc, path in plain if not is_there(path)]
     return report(faults + covariate_faults(recipe, recipe_path), recipe_path)
 
 
@@ -70,6 +72,12 @@ def _named_files(recipe: Recipe) -> Iterator[tuple[Loc, str]]:
     for key, others in (("compare", recipe.account.compare), ("truth", recipe.account.truth)):
         for place, other in enumerate(others):
             yield ("account", key, place, "path"), other.path
+
+
+def named_to_make(recipe: Recipe) -> list[str]:
+    """Files and folders that covariates are made of, as written."""
+    scenes = [recipe.covariates.indices.scenes] if recipe.covariates.indices is not None else []
+    return [name for _, name in _named_to_make(recipe)] + scenes
 
 
 def _named_to_make(recipe: Recipe) -> Iterator[tuple[Loc, str]]:

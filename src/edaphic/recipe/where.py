@@ -54,3 +54,8 @@ def is_elsewhere(value: str) -> bool:
     (True, True, False)
     """
     return "://" in value or value.startswith("/vsi")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path is a file or a folder, or names a file within a zip file that is there."""
+    return path.exists() or any(parent.suffix.lower() == ".zip" and parent.is_file() for parent in path.parents)

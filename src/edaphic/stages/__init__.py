@@ -13,12 +13,14 @@ from edaphic.stages.covering import stage_covariates
 from edaphic.stages.evidence import stage_evidence
 from edaphic.stages.job import PARTS, Job, Say, grid_of, heeded, sources_of
 from edaphic.stages.learning import stage_model
+from edaphic.stages.making import check_makings, stage_rasters
 from edaphic.stages.maps import stage_maps
 from edaphic.stages.soil import stage_profiles
 
 STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType(
     {
         "profiles": stage_profiles,
+        "rasters": stage_rasters,
         "covariates": stage_covariates,
         "model": stage_model,
         "evidence": stage_evidence,
@@ -29,4 +31,4 @@ STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType(
 )
 """The stages in their order."""
 
-__all__ = ["PARTS", "STAGES", "Job", "Say", "grid_of", "heeded", "sources_of"]
+__all__ = ["PARTS", "STAGES", "Job", "Say", "check_makings", "grid_of", "heeded", "sources_of"]

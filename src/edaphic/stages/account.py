@@ -15,6 +15,7 @@ from edaphic.account import ClassLayer
 from edaphic.covariates import Source
 from edaphic.errors import ModelError
 from edaphic.model.fit import interval_name
+from edaphic.recipe import ByPolygons
 from edaphic.stages.covering import build_stack, map_year
 from edaphic.stages.job import FEWEST_WHOLE, Job, grid_of
 from edaphic.stages.maps import map_info
@@ -75,15 +76,13 @@ def _divisions(job: Job, grid: GeoBox) -> list[ClassLayer]:
     for division in job.recipe.account.by:
         if isinstance(division, str):
             layer = known[division]
-            out.append(ClassLayer(division, layer.read, dict(layer.source.classes or {})))
+            out.append(ClassLayer(division, layer.read, dict(layer.facts.classes)))
             continue
-        if hasattr(division, "classes"):
-            source = Source(division.name, job.path(division.path), kind="class", classes=division.classes)
-        else:
+        if isinstance(division, ByPolygons):
             out.append(_polygons(division.name, job.path(division.path), division.column, grid))
             continue
-        layer = covariates.open_layer(source, grid)
-        out.append(ClassLayer(source.name, layer.read, dict(source.classes or {})))
+        opened = covariates.open_layer(Source(division.name, job.path(division.path), kind="class", classes=division.classes), grid)
+        out.append(ClassLayer(division.name, opened.read, dict(division.classes)))
     return out
 
 

@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from edaphic import covariates
 from edaphic.covariates import Dated, Source
+from edaphic.covariates.zones import CODES
 from edaphic.manifest import key_of
 from edaphic.model.fit import TARGETS, Target
 from edaphic.recipe import MadeCovariate, Recipe, address, covariate_layers, is_elsewhere, made_covariates, resolve, whole_layer
@@ -129,7 +130,15 @@ def sources_of(recipe: Recipe, recipe_path: Path) -> list[Dated]:
                 scale=layer.scale,
                 offset=layer.offset,
                 unit=layer.unit,
-                classes=layer.classes,
+                classes=_legend(recipe, recipe_path, layer.classes),
+                resampling=layer.resampling,
+                variable=layer.variable,
+                time=layer.time,
+                months=layer.months,
+                asset=layer.asset,
+                column=layer.column,
+                measure=layer.measure,
+                value=layer.value,
             ),
             layer.period,
         )
@@ -137,17 +146,20 @@ def sources_of(recipe: Recipe, recipe_path: Path) -> list[Dated]:
     ]
 
 
+def _legend(recipe: Recipe, recipe_path: Path, classes: Mapping[int, str] | str | None) -> Mapping[int, str] | Path | None:
+    return resolve(recipe, recipe_path, classes) if isinstance(classes, str) else classes
+
+
 def made_of(recipe: Recipe, out: Path) -> list[Dated]:
     """Rasters that the run has made, where its folder is ``out``."""
     return [
-        Dated(Source(layer.name, out / "covariates" / layer.file, kind=layer.kind, classes=_classes(recipe, layer)), layer.period)
+        Dated(Source(layer.name, out / "covariates" / layer.file, kind=layer.kind, classes=_classes(layer)), layer.period)
         for layer in made_covariates(recipe)
     ]
 
 
-def _classes(recipe: Recipe, layer: MadeCovariate) -> Mapping[int, str] | None:
-    del recipe
-    return None if layer.kind == "continuous" else {}
+def _classes(layer: MadeCovariate) -> Mapping[int, str] | None:
+    return None if layer.kind == "continuous" else CODES
 
 
 def covariates_of(job: Job) -> list[Dated]:

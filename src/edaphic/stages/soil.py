@@ -156,6 +156,9 @@ def stage_profiles(job: Job, work: Path, partial: Path) -> None:
     made = make_stocks(
         recipe, tables, (*job.layers, *([whole] if whole else [])), path_of=job.address, seed=job.recipe.seed, say=job.say
     )
+    far = profiles.far_line(made.layers)
+    if far:
+        job.say(f"note: {far}", 0, 0)
     folder = work / "profiles"
     folder.mkdir()
     made.horizons.to_parquet(folder / "horizons.parquet", index=False)

@@ -51,7 +51,11 @@ def without_end(work: Worktable) -> Bools:
 
 
 def rock(work: Worktable, endless: Bools) -> None:
-    """Depth of rock of profiles that end on it: below their last horizon, be it one that cannot be used for its values."""
+    """Depth of rock: below the last horizon, be it one that cannot be used for its values, where a profile ends on it.
+
+    A stated depth within the horizons is put at their end: soil was described there.
+    """
+    _rock_within(work)
     if "below" not in work:
         return
     if "rock_depth_cm" not in work:
@@ -64,6 +68,19 @@ def rock(work: Worktable, endless: Bools) -> None:
     work.put("below", work.core.index[unknown], np.full(int(unknown.sum()), "", dtype=object))
     known = ends & ~unknown
     work.put("rock_depth_cm", work.core.index[known], _largest(work, work.core["bottom_cm"].to_numpy())[known])
+
+
+def _rock_within(work: Worktable) -> None:
+    """Depths of rock above the end of the horizons."""
+    if "rock_depth_cm" not in work:
+        return
+    stated = work.values("rock_depth_cm").to_numpy(dtype=np.float64)
+    deepest = _largest(work, work.core["bottom_cm"].to_numpy())
+    within = stated < deepest
+    heads = work.heads(within)
+    before, after = ([f"rock_depth_cm {text(float(depth))}" for depth in depths[heads]] for depths in (stated, deepest))
+    work.write(work.core[heads], "rock depth above the end of the horizons", before, after)
+    work.put("rock_depth_cm", work.core.index[within], deepest[within])
 
 
 def _largest(work: Worktable, values: Bools | Floats) -> Floats:

@@ -58,6 +58,7 @@ RULE_GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reversed": "top and bottom swapped",
             "zero thickness": "horizon dropped",
             "rock below a horizon without depth": "what lies below left unknown",
+            "rock depth above the end of the horizons": "lower depth of the last horizon taken",
         },
         "values of one horizon": {
             "reported stock negative or infinite": "set missing",

@@ -169,7 +169,8 @@ def fill_fragments(
     Returns
     -------
     Filled
-        ``summary``: counts by source, ``missing``, ``assumed_vol_pct``, ``unknown_classes``, and under ``sd`` the error of
+        ``summary``: counts by source, ``missing``, ``assumed_vol_pct`` and ``assumed_from`` (stated, median of the table, or nothing
+        known), ``unknown_classes``, and under ``sd`` the error of
         profile means, constants and grid values with what it was checked on (this table from 30 horizons on, else WISE).
 
     Raises
@@ -197,7 +198,9 @@ def fill_fragments(
     own = np.where(np.isfinite(given_vol_pct), given_vol_pct, value)
     thickness = (horizons["bottom_cm"] - horizons["top_cm"]).to_numpy(dtype=np.float64)
     of_profile = others_of_profile(pd.factorize(horizons["profile_id"])[0], thickness, own)
+    origin = "stated"
     if missing_vol_pct is None:
+        origin = "median" if np.isfinite(own).any() else "nothing"
         missing_vol_pct = float(np.median(own[np.isfinite(own)])) if np.isfinite(own).any() else 0.0
     constant = np.full(n, float(missing_vol_pct))
     grid = np.full(n, np.nan) if grid_vol_pct is None else grid_vol_pct
@@ -219,6 +222,7 @@ def fill_fragments(
     summary |= {
         "missing": int((index == 0).sum()),
         "assumed_vol_pct": float(missing_vol_pct),
+        "assumed_from": origin,
         "unknown_classes": unknown,
         "sd": {name: error for name, error in errors.items() if name in chain},
     }

@@ -54,7 +54,7 @@ class Assembly:
         """One line for each role: where it comes from."""
         return [
             f"{role}: {', then '.join(_described(self, role, i, column) for i, column in enumerate(columns))}, "
-            f"{self.resolution.origins[role]}"
+            f"{self.resolution.origins[role]}{_carbon_share(role, columns[0])}"
             for role, columns in self.resolution.roles.items()
         ]
 
@@ -65,10 +65,17 @@ def _described(reading: Assembly, role: str, place: int, column: Column) -> str:
     words = f"value {column.value!r}" if holder is None else f"column {column.column!r} of {reading.tables.file(holder)}"
     words += f" in {column.unit}" if column.unit else ""
     words += f", basis {column.basis}" if column.basis else ""
-    if role == "organic_matter":
-        words += f", {ORGANIC_MATTER_TO_CARBON if column.to_carbon is None else column.to_carbon:g} of it carbon"
     counts = reading.counted.get(role, [])
     return words + (f" ({counts[place]} values)" if len(counts) > 1 else "")
+
+
+def _carbon_share(role: str, column: Column) -> str:
+    """Share of carbon in organic matter, and whether it is the one that is taken where none is stated."""
+    if role != "organic_matter":
+        return ""
+    share = ORGANIC_MATTER_TO_CARBON if column.to_carbon is None else column.to_carbon
+    origin = " (by default; to_carbon states another share)" if share == ORGANIC_MATTER_TO_CARBON else ", as stated"
+    return f"; {share:g} of it carbon{origin}"
 
 
 def label_rows(reading: Assembly) -> None:
@@ -202,7 +209,9 @@ def _numbers(reading: Assembly, role: str, column: Column) -> Floats:
         holder = tables.holder(role, column.column) or "horizons"
         place = tables.file(holder), column.column
         values = tables.table(holder)[column.column]
-        found = read_numbers(Cells(role, quantity, values, reading.rows(holder), place, column.unit))
+        by_commas = tables.table(holder).attrs.get("delimiter") == ","
+        found = read_numbers(Cells(role, quantity, values, reading.rows(holder), place, column.unit, by_commas))
+        reading.notes += found.notes
         reading.log += found.log
         reading.faults.extend(found.faults)
         numbers = _spread(reading, holder, found.numbers)

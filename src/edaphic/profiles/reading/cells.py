@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ MOST_TEXT = 0.05
 
 _LIMIT = r"^[<≤]\s*=?\s*(\d+(?:[.,]\d+)?|[.,]\d+)$"
 _DECIMAL_COMMA = r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?"
+_LIKE_THOUSANDS = r"(?:[<≤]\s*=?\s*)?[-+]?[1-9]\d{0,2},\d{3}"
 _SIGNED = ("coordinate", "year")
 
 
@@ -45,6 +46,8 @@ class Cells:
     place : str
         File and column, for a fault.
     unit : str or None
+    commas_part_cells : bool
+        The file has commas between its cells, so that one within a cell was put there on purpose.
     """
 
     role: str
@@ -53,15 +56,17 @@ class Cells:
     rows: pd.DataFrame
     place: tuple[str, str]
     unit: str | None = None
+    commas_part_cells: bool = False
 
 
 @dataclass
 class Found:
-    """What was read: numbers in the unit of the source, rows of the log, faults."""
+    """What was read: numbers in the unit of the source, rows of the log, faults, and what was assumed."""
 
     numbers: Floats
     log: list[pd.DataFrame]
     faults: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 def read_numbers(cells: Cells) -> Found:
@@ -105,6 +110,7 @@ def _read_texts(cells: Cells, values: pd.Series) -> Found:
     texts = values.iloc[place].astype("str").str.strip().reset_index(drop=True)
     place, texts = place[(texts != "").to_numpy()], texts[texts != ""].reset_index(drop=True)
     comma = texts.str.fullmatch(_DECIMAL_COMMA).to_numpy(dtype=bool)
+    faults, notes = _thousands(cells, place, texts)
     if comma.any() and not values.astype("str").str.contains(r"\d\.\d", regex=True).any():
         numbers[place[comma]] = pd.to_numeric(texts[comma].str.replace(",", ".", regex=False)).to_numpy(dtype=np.float64)
         place, texts = place[~comma], texts[~comma].reset_index(drop=True)
@@ -117,7 +123,23 @@ def _read_texts(cells: Cells, values: pd.Series) -> Found:
         after = [f"{cells.role} {number:.10g}" for number in half[below]]
         log.append(repair_rows(cells.rows.iloc[place[below]], "below the detection limit", before, after))
         place, texts = place[~below], texts[~below].reset_index(drop=True)
-    return _judge(cells, values, numbers, log, place, texts)
+    found = _judge(cells, values, numbers, log, place, texts)
+    return Found(found.numbers, found.log, faults or found.faults, notes)
+
+
+def _thousands(cells: Cells, place: NDArray[np.int64], texts: pd.Series) -> tuple[list[str], list[str]]:
+    """Commas that all stand before three digits: a fault between commas, where they mark thousands, else a note."""
+    with_comma = texts.str.contains(r"\d,\d", regex=True).to_numpy(dtype=bool)
+    if not with_comma.any() or not texts[with_comma].str.fullmatch(_LIKE_THOUSANDS).all():
+        return [], []
+    first = int(np.flatnonzero(with_comma)[0])
+    where = f"{cells.place[0]}: row {int(place[first]) + 1}: column {cells.place[1]!r}"
+    if cells.commas_part_cells:
+        return [
+            f"{where}: found {texts.iloc[first]!r} (a comma before three digits in {int(with_comma.sum())} cells, in a file of commas: "
+            "thousands?); expected numbers without marks of thousands, and a point as decimal sign"
+        ], []
+    return [], [f"{where}: every comma stands before three digits and was read as the decimal sign: the first is {texts.iloc[first]}"]
 
 
 def _judge(

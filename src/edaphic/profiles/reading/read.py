@@ -46,6 +46,8 @@ class SourceRead:
         One line for each role: column, unit, basis, from where; and what else was assumed.
     schema : str
         Key of :data:`edaphic.profiles.reading.aliases.SCHEMAS` whose names were taken, or "edaphic".
+    in_file : (int, int)
+        Numbers of profiles and of horizons in the file, with those that were left out for want of a site.
     """
 
     table: pd.DataFrame
@@ -54,6 +56,7 @@ class SourceRead:
     counts: tuple[int, int] = (0, 0)
     understood: tuple[str, ...] = field(default=())
     schema: str = NO_SCHEMA
+    in_file: tuple[int, int] = (0, 0)
 
     def checked(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Table and log, or the faults as an error.
@@ -128,6 +131,8 @@ def read_checked(
     found = resolve(tables, columns, schema, places)
     placed = bool(set(PLACES) & set(found.roles)) or places is True
     reading = Assembly(tables, found, list(covariates), placed)
+    if crs is not None and not placed and places is None:
+        reading.faults.append(f"{tables.name}: found crs {crs!r} and no coordinates; expected columns.x and columns.y, or no crs")
     projection = _projection(reading, crs) if placed else None
     if not reading.faults:
         label_rows(reading)
@@ -143,7 +148,8 @@ def read_checked(
     rest = [name for name in table.columns if name not in COLUMNS]
     table = table[[*COLUMNS, *rest]]
     counts = int(table["profile_id"].nunique()), len(table)
-    return SourceRead(table, concat_repairs(reading.log), (), counts, notes, found.schema)
+    in_file = int(reading.ids.nunique()), len(reading.ids)
+    return SourceRead(table, concat_repairs(reading.log), (), counts, notes, found.schema, in_file)
 
 
 def read_source(

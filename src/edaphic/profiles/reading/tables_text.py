@@ -58,16 +58,32 @@ def read_text(path: Path) -> pd.DataFrame:
     wide = next((name for mark, name in _WIDE if raw.startswith(mark)), None)
     if wide is not None:
         raw = _narrow(path, raw, wide)
-    text.data = np.frombuffer(raw.removeprefix(codecs.BOM_UTF8), dtype=np.uint8)
-    if not raw.removeprefix(codecs.BOM_UTF8).strip():
+    raw, told = _without_sep(raw.removeprefix(codecs.BOM_UTF8))
+    text.data = np.frombuffer(raw, dtype=np.uint8)
+    if not raw.strip():
         raise TableError(f"{path}: found an empty file; expected a header and at least one row")
-    text.delimiter = delimiter_of(path, text.data)
+    text.delimiter = told or delimiter_of(path, text.data)
+    if told:
+        text.notes.append(f"line 1 names the delimiter {told!r}")
     text.rows = scan(text.data, text.delimiter)
     keep = layout(text)
     _encoding(text)
     table = _parse(text, keep)
+    table.attrs["delimiter"] = text.delimiter
     table.attrs["notes"] = [f"{path.name}: {note}" for note in text.notes]
     return table
+
+
+def _without_sep(raw: bytes) -> tuple[bytes, str]:
+    """Text without the words of a first line ``sep=;``, which spreadsheets write, and the delimiter that it names.
+
+    The line itself stays, so that lines are counted as in the file.
+
+    >>> _without_sep(b"sep=;\\na;b\\n")
+    (b'\\na;b\\n', ';')
+    """
+    found = re.match(rb'"?sep=([,;\t])"?[ \t]*(?=\r?\n)', raw, re.IGNORECASE)
+    return (raw[found.end() :], found[1].decode()) if found else (raw, "")
 
 
 def _bytes(path: Path) -> bytes:

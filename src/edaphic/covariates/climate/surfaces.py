@@ -1,0 +1,258 @@
+"""Splines on a grid: block by block within a bound of memory, with standard errors, and what is extrapolated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
+from scipy.spatial import ConvexHull, QhullError
+
+from edaphic.covariates.climate.factor import BLOCK, THREADS, spread_out
+from edaphic.covariates.climate.model import Model
+from edaphic.covariates.climate.spline import Floats
+from edaphic.covariates.climate.stations import Stations
+from edaphic.covariates.window import Window, centres, windows
+from edaphic.errors import RunError
+
+WGS84 = CRS("EPSG:4326")
+ROWS, COLS = 16, 32
+"""Standard errors are computed in blocks of so many cells of the grid, counted from its corner: no tiling changes them."""
+
+LARGEST, SMALLEST = 1024, 64
+"""Sides of the windows."""
+
+SQUARES = 7
+"""Square matrices of the stations that are held while one factorisation is made."""
+
+LOWEST_M, HIGHEST_M = -500.0, 9000.0
+
+Say = Callable[[str, int, int], None]
+
+
+class ReadsWindows(Protocol):
+    """A layer of elevation, in m."""
+
+    @property
+    def grid(self) -> GeoBox:
+        """Its grid."""
+        ...
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Values of a window, NaN where there is none."""
+        ...
+
+
+@dataclass
+class Extrapolation:
+    """Cells with a value, and those of them that lie beyond the stations."""
+
+    cells: int = 0
+    outside_hull: int = 0
+    outside_elevations: int = 0
+    odd_elevations: int = 0
+    lowest_m: float = np.inf
+    highest_m: float = -np.inf
+
+    def lines(self) -> list[str]:
+        """For the screen."""
+        if not self.cells:
+            return ["no cell of the grid has an elevation"]
+        said = [
+            f"extrapolated {100 * self.outside_hull / self.cells:.1f} % of the cells lie outside the hull of the stations, "
+            f"{100 * self.outside_elevations / self.cells:.1f} % above or below all of them"
+        ]
+        if self.odd_elevations:
+            said.append(f"{self.odd_elevations:,} cells of the DEM are below {LOWEST_M:g} or above {HIGHEST_M:g} m: taken for no value")
+        return said
+
+
+@dataclass(frozen=True)
+class Block:
+    """What was computed of a window: fields by name, shape (height, width), NaN where there is no value."""
+
+    window: Window
+    values: Mapping[str, Floats]
+    errors: Mapping[str, Floats]
+
+
+def window_side(model: Model, memory: int | None, errors: bool) -> int:
+    """Side of the windows that keep the whole process within a bound.
+
+    Parameters
+    ----------
+    model : Model
+    memory : int or None
+        Bytes of resident memory that the process may have; None takes the largest windows.
+    errors : bool
+        Whether standard errors are computed.
+
+    Raises
+    ------
+    RunError
+        The bound leaves no room for the smallest windows.
+    """
+    if memory is None:
+        return LARGEST
+    d, p, n, fields = len(model.splines.basis.shift), model.splines.basis.terms, len(model.stations.ids), len(model.names)
+    per_field = 3 if set(model.transforms) == {"none"} else 8
+    per_cell = 8 * (14 + 6 * d + 3 * p + fields * per_field * (2 if errors else 1))
+    fixed = 24 * 2**20 + (8 * n * BLOCK * 6 if errors else 0)
+    used = psutil.Process().memory_info().rss
+    cells = (memory - used - fixed) / per_cell
+    if cells < SMALLEST**2:
+        least = (used + fixed + per_cell * SMALLEST**2) / 1e9
+        raise RunError(f"--memory: {memory / 1e9:g} GB; expected at least {least:.2f} GB for {n:,} stations and {fields} fields")
+    return int(min(LARGEST, np.sqrt(cells) // COLS * COLS))
+
+
+def fit_threads(stations: Stations, memory: int | None, errors: bool) -> int:
+    """Factorisations that may be made at a time within a bound of the memory of the process.
+
+    Raises
+    ------
+    RunError
+        The bound leaves no room for one.
+    """
+    if memory is None:
+        return THREADS
+    n, used = len(stations.ids), psutil.Process().memory_info().rss
+    patterns = np.unique(np.isfinite(stations.values), axis=1).shape[1]
+    kept = patterns if errors else 0
+    room = memory - used
+    for threads in range(min(THREADS, patterns), 0, -1):
+        if 8 * n * n * (SQUARES * threads + kept) <= room:
+            return threads
+    least = (used + 8 * n * n * (SQUARES + kept)) / 1e9
+    raise RunError(f"--memory: {memory / 1e9:g} GB; expected at least {least:.2f} GB for the equations of {n:,} stations")
+
+
+class Hull:
+    """Convex hull of the stations in the plane; of stations around the world there is none, and nothing lies outside."""
+
+    def __init__(self, places_km: Floats, world: bool = False) -> None:
+        self._world = world
+        try:
+            self._planes: Floats | None = np.asarray(ConvexHull(places_km).equations)
+        except QhullError:
+            self._planes = None
+
+    def outside(self, places_km: Floats) -> NDArray[np.bool_]:
+        """Whether each place lies outside."""
+        if self._world:
+            return np.zeros(len(places_km), dtype=bool)
+        if self._planes is None:
+            return np.ones(len(places_km), dtype=bool)
+        out = np.zeros(len(places_km), dtype=bool)
+        for a, b, c in self._planes:
+            out |= a * places_km[:, 0] + b * places_km[:, 1] + c > 1e-9
+        return out
+
+
+def blocks(
+    model: Model,
+    dem: ReadsWindows,
+    *,
+    errors: bool = False,
+    mask: bool = False,
+    memory: int | None = None,
+    found: Extrapolation | None = None,
+    side: int | None = None,
+    dem_unit_m: float = 1.0,
+) -> Iterator[Block]:
+    """The fields of a model, window by window of the grid of a DEM.
+
+    Parameters
+    ----------
+    model : Model
+        With its factorisations where errors are wanted.
+    dem : layer
+        Elevation on the target grid; cells without it get no value, also where elevation is not used.
+    errors : bool
+        Standard errors as well.
+    mask : bool
+        No value outside the hull of the stations, and above or below all of them.
+    memory : int, optional
+        Bytes, see :func:`window_side`.
+    found : Extrapolation, optional
+        Counts are added to it.
+    side : int, optional
+        Side of the windows, a multiple of 32; it changes no value.
+    dem_unit_m : float
+        Metres in the unit of the DEM.
+
+    Yields
+    ------
+    Block
+    """
+    found = Extrapolation() if found is None else found
+    hull = Hull(model.places.plane_km(model.stations.lon, model.stations.lat), model.places.metric == "sphere")
+    for window in windows(dem.grid, side or window_side(model, memory, errors)):
+        metres = dem.read(window).astype(np.float64) * dem_unit_m
+        odd = (metres < LOWEST_M) | (metres > HIGHEST_M)
+        found.odd_elevations += int(odd.sum())
+        metres[odd] = np.nan
+        lon, lat = centres(dem.grid, window, WGS84)
+        known = np.isfinite(metres) & np.isfinite(lon) & np.isfinite(lat)
+        beyond = _beyond(model, hull, lon, lat, metres, known, found)
+        if mask:
+            known &= ~beyond
+        values = _spread(model, model.predict(lon[known], lat[known], metres[known]), known)
+        errors_there = _errors(model, lon, lat, metres, known) if errors else {}
+        yield Block(window, values, errors_there)
+
+
+def _spread(model: Model, values: Floats, known: NDArray[np.bool_]) -> dict[str, Floats]:
+    out = {}
+    for k, name in enumerate(model.names):
+        out[name] = np.full(known.shape, np.nan)
+        out[name][known] = values[:, k]
+    return out
+
+
+def _beyond(
+    model: Model, hull: Hull, lon: Floats, lat: Floats, metres: Floats, known: NDArray[np.bool_], found: Extrapolation
+) -> NDArray[np.bool_]:
+    low, high = _elevation_range(model)
+    outside = np.zeros(known.shape, dtype=bool)
+    outside[known] = hull.outside(model.places.plane_km(lon[known], lat[known]))
+    with np.errstate(invalid="ignore"):
+        apart = known & ((metres < low) | (metres > high))
+    found.cells += int(known.sum())
+    found.outside_hull += int(outside.sum())
+    found.outside_elevations += int(apart.sum())
+    if known.any():
+        found.lowest_m, found.highest_m = min(found.lowest_m, float(metres[known].min())), max(found.highest_m, float(metres[known].max()))
+    return outside | apart
+
+
+def _elevation_range(model: Model) -> tuple[float, float]:
+    metres = model.stations.elevation_m
+    if model.how.elevation == "none" or not np.isfinite(metres).any():
+        return -np.inf, np.inf
+    return float(np.nanmin(metres)), float(np.nanmax(metres))
+
+
+def _errors(model: Model, lon: Floats, lat: Floats, metres: Floats, known: NDArray[np.bool_]) -> dict[str, Floats]:
+    height, width = known.shape
+    out = {name: np.full(known.shape, np.nan) for name in model.names}
+    parts = [(slice(row, row + ROWS), slice(col, col + COLS)) for row in range(0, height, ROWS) for col in range(0, width, COLS)]
+    parts = [part for part in parts if known[part].any()]
+
+    def compute(part: tuple[slice, slice]) -> None:
+        # Filled up to a whole block: the sums of a cell then run in the same order whatever the window.
+        have, fill = known[part], [np.zeros((ROWS, COLS)) for _ in range(3)]
+        for whole, source in zip(fill, (lon, lat, metres), strict=True):
+            whole[: have.shape[0], : have.shape[1]] = np.where(have, source[part], np.nan)
+        found = model.standard_error(*(whole.ravel() for whole in fill)).reshape(ROWS, COLS, -1)
+        for k, name in enumerate(model.names):
+            out[name][part] = np.where(have, found[: have.shape[0], : have.shape[1], k], np.nan)
+
+    for _ in spread_out(compute, parts, THREADS):
+        pass
+    return out

@@ -1,0 +1,240 @@
+"""The stage of rasters: covariates that the run makes itself, before it takes them up like those that were there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edaphic import covariates
+from edaphic.covariates import Source
+from edaphic.covariates.climate import How, Period, Words
+from edaphic.covariates.climate.making import Checked, Wanted, make_climate, read_checked
+from edaphic.covariates.depth_means import write_depth_means
+from edaphic.covariates.made import MadeLayer, making
+from edaphic.covariates.spectra.composing import BareSoil, Composing
+from edaphic.covariates.spectra.composites import composite
+from edaphic.covariates.spectra.finding import choose_indices, find_scenes, read_coefficients
+from edaphic.covariates.spectra.periods import read_period
+from edaphic.covariates.spectra.quality import DEFAULT_MASK, check_names
+from edaphic.covariates.spectra.scene import Scene
+from edaphic.covariates.spectra.scenes import Words as SceneWords
+from edaphic.covariates.terrain.attributes import TerrainOptions
+from edaphic.covariates.terrain.dem import Dem, open_dem
+from edaphic.covariates.terrain.evidence import examine
+from edaphic.covariates.terrain.local import LocalRules
+from edaphic.covariates.terrain.making import make_terrain
+from edaphic.covariates.zones import climate_doubts, climate_zones
+from edaphic.errors import EdaphicError, RasterError, TableError
+from edaphic.recipe import Recipe, is_elsewhere, layer_text, read_layer, resolve
+from edaphic.stages.covering import map_year
+from edaphic.stages.job import Job, covariates_of, grid_of
+
+ZONE_WINDOW = 512
+
+STATION_ROLES = {"elevation_m": "elevation", "station_id": "station"}
+"""Roles of a station table as the reader calls them, where the recipe uses the names of our own tables."""
+
+
+def stage_rasters(job: Job, work: Path, partial: Path) -> None:
+    """Make what the recipe has made: terrain, indices, climate, means over depth, climate zones."""
+    del partial
+    folder = work / "covariates"
+    asked = job.recipe.covariates
+    parts: tuple[tuple[object, Callable[[Job, Path], None]], ...] = (
+        (asked.terrain, _terrain),
+        (asked.indices, _indices),
+        (asked.climate, _climate),
+        (asked.depth_means, _depth_means),
+        (asked.zones, _zones),
+    )
+    for wanted, make in parts:
+        if wanted:
+            make(job, folder)
+
+
+def check_makings(recipe: Recipe, recipe_path: Path) -> tuple[list[str], list[str]]:
+    """Faults and doubts of what covariates are made of, as far as can be known without making them."""
+    faults: list[str] = []
+    notes: list[str] = []
+    asked = recipe.covariates
+    for wanted, look in ((asked.terrain, _look_at_dem), (asked.indices, _look_at_scenes), (asked.climate, _look_at_stations)):
+        if wanted is None:
+            continue
+        try:
+            notes += look(recipe, recipe_path)
+        except EdaphicError as fault:
+            faults += fault.faults
+    return faults, notes
+
+
+def _where(recipe: Recipe, recipe_path: Path, value: str) -> str:
+    return value if is_elsewhere(value) else str(resolve(recipe, recipe_path, value))
+
+
+def _dem(recipe: Recipe, recipe_path: Path) -> Dem:
+    asked = recipe.covariates.terrain
+    assert asked is not None
+    return open_dem(Source("dem", _where(recipe, recipe_path, asked.dem), nodata=asked.nodata), asked.z_unit)
+
+
+def _look_at_dem(recipe: Recipe, recipe_path: Path) -> list[str]:
+    return list(_dem(recipe, recipe_path).notes)
+
+
+def _terrain(job: Job, folder: Path) -> None:
+    asked = job.recipe.covariates.terrain
+    assert asked is not None
+    seen = examine(_dem(job.recipe, job.recipe_path), told=asked.nodata is not None)
+    for note in seen.doubts:
+        job.say(f"note: {note}", 0, 0)
+    options = TerrainOptions(
+        LocalRules(method=asked.method, tri=asked.tri, compat=asked.compat),
+        radius=asked.radius_m,
+        radius_unit="m",
+        depressions=asked.depressions,
+        flow=asked.flow,
+        ls=asked.ls,
+        threads=max(1, job.workers),
+    )
+    make_terrain(seen.dem, asked.attributes, folder, options, say=job.say)
+
+
+def _composing(recipe: Recipe, recipe_path: Path) -> tuple[list[Scene], Composing, list[str]]:
+    """Scenes, what is made of them, and what was left out."""
+    asked = recipe.covariates.indices
+    assert asked is not None
+    mask = DEFAULT_MASK if asked.mask is None else tuple(asked.mask)
+    check_names(mask)
+    scenes = find_scenes(resolve(recipe, recipe_path, asked.scenes), SceneWords())
+    chosen, left_out = choose_indices(scenes, list(asked.indices), printed=asked.form == "printed")
+    coefficients = {sensor: read_coefficients(resolve(recipe, recipe_path, name)) for sensor, name in asked.coefficients.items()}
+    how = Composing(
+        chosen,
+        bands=tuple(asked.bands),
+        statistics=("median" if asked.statistic == "bare_soil" else asked.statistic,),
+        periods=tuple(read_period(f"{first}-{last}") for first, last in asked.periods),
+        months=tuple(asked.months),
+        least=asked.min_count,
+        mask=mask,
+        bare_soil=BareSoil() if asked.statistic == "bare_soil" else None,
+        coefficients=coefficients,
+    )
+    return scenes, how, left_out
+
+
+def _look_at_scenes(recipe: Recipe, recipe_path: Path) -> list[str]:
+    return _composing(recipe, recipe_path)[2]
+
+
+def _indices(job: Job, folder: Path) -> None:
+    scenes, how, _ = _composing(job.recipe, job.recipe_path)
+    made = composite(scenes, grid_of(job.recipe, job.recipe_path), how, folder, say=job.say)
+    for note in made.notes:
+        job.say(f"note: {note}", 0, 0)
+
+
+def _stations(recipe: Recipe, recipe_path: Path) -> Checked:
+    """Stations and DEM; the fields that they give must be those that the recipe counts on."""
+    asked = recipe.covariates.climate
+    assert asked is not None
+    named = {STATION_ROLES.get(key, key): column for key, column in asked.columns.items()}
+    checked = read_checked(
+        resolve(recipe, recipe_path, asked.stations),
+        asked.values,
+        resolve(recipe, recipe_path, asked.dem),
+        Words(**named, crs=asked.crs),
+        Period(asked.years, asked.min_years),
+        _how(recipe),
+        asked.elevation_from_dem,
+        dem_unit=asked.dem_unit,
+    )
+    months = len(checked.stations.names) > len(asked.values)
+    if months != asked.monthly:
+        found = "months of each column" if months else "no months"
+        raise TableError(f"covariates.climate.monthly: {asked.stations}: found {found}; expected monthly: {'true' if months else 'false'}")
+    return checked
+
+
+def _how(recipe: Recipe) -> How:
+    asked = recipe.covariates.climate
+    assert asked is not None
+    return How(elevation=asked.elevation, smoothing=asked.smoothing, transform=dict(asked.transform) or "none")
+
+
+def _look_at_stations(recipe: Recipe, recipe_path: Path) -> list[str]:
+    return list(_stations(recipe, recipe_path).notes)
+
+
+def _climate(job: Job, folder: Path) -> None:
+    """Grids of the stations on the cells of the DEM; how good they are at withheld stations stands beside them."""
+    asked = job.recipe.covariates.climate
+    assert asked is not None
+    wanted = Wanted(withhold=asked.withhold, bioclim=bool(asked.bioclim), precipitation_unit=asked.precipitation_unit)
+    made = make_climate(_stations(job.recipe, job.recipe_path), folder, _how(job.recipe), wanted, say=job.say)
+    for note in made.notes:
+        job.say(f"note: {note}", 0, 0)
+    made.fields.to_csv(folder / "climate.evidence.csv", index=False, float_format="%.10g", lineterminator="\n")
+    made.stations.to_csv(folder / "climate.stations.csv", index=False, float_format="%.10g", lineterminator="\n")
+
+
+def _depth_means(job: Job, folder: Path) -> None:
+    grid = grid_of(job.recipe, job.recipe_path)
+    for mean in job.recipe.covariates.depth_means:
+        by_layer = {key: Source(f"{mean.name} {key}", _where(job.recipe, job.recipe_path, name)) for key, name in mean.sources.items()}
+        layers = {read_layer(key): source for key, source in by_layer.items()}
+        sources = {float(key): source for key, source in by_layer.items()} if None in layers else layers
+        write_depth_means(
+            sources,  # type: ignore[arg-type]
+            list(mean.layers),
+            grid,
+            folder,
+            name=mean.name,
+            unit=mean.unit,
+            min_coverage=mean.min_coverage,
+            say=job.say,
+        )
+        job.say(f"means of {mean.name} over {', '.join(layer_text(layer) for layer in mean.layers)} cm", 1, 1)
+
+
+def _zones(job: Job, folder: Path) -> None:
+    """Climate zones on the grid, of two covariates: of those made just now, or of those that were there."""
+    asked = job.recipe.covariates.zones
+    assert asked is not None
+    made_here = [entry for entry in covariates_of(job) if entry.source.name != asked.name]
+    rasters = [_in_work(entry, job.out, folder) for entry in made_here]
+    names = list(dict.fromkeys(entry.source.name for entry in rasters))
+    missing = [name for name in (asked.mat, asked.map) if name not in names]
+    if missing:
+        raise RasterError(f"covariates.zones: no covariate {name!r}; expected one of {', '.join(names)}" for name in missing)
+    grid = grid_of(job.recipe, job.recipe_path)
+    wanted = [entry for entry in rasters if entry.source.name in (asked.mat, asked.map)]
+    stack = covariates.build_timed(wanted, grid).during(map_year(job)).select([asked.mat, asked.map])
+    layer = MadeLayer(
+        asked.name,
+        "1",
+        "Climate zone by mean annual temperature and precipitation",
+        {"MAT_THRESHOLD_C": f"{asked.mat_c:g}", "MAP_THRESHOLD_MM": f"{asked.map_mm:g}"},
+        kind="class",
+        dtype="uint8",
+    )
+    doubts: dict[str, None] = {}
+    with making(folder, grid, [layer]) as writers:
+        for window in covariates.windows(grid, ZONE_WINDOW):
+            mat_c, map_mm = stack.read(window)
+            doubts |= dict.fromkeys(climate_doubts(mat_c, map_mm))
+            zones = climate_zones(mat_c, map_mm, map_threshold_mm=asked.map_mm, mat_threshold_c=asked.mat_c)
+            writers[asked.name].write(window, np.where(zones == 0, np.nan, zones.astype(np.float64)))
+    for doubt in doubts:
+        job.say(f"note: {asked.name}: {doubt}", 0, 0)
+
+
+def _in_work(entry: covariates.Dated, out: Path, folder: Path) -> covariates.Dated:
+    """What this stage has made lies in its work folder still."""
+    path = Path(entry.source.path) if not is_elsewhere(str(entry.source.path)) else None
+    if path is None or path.parent != out / "covariates":
+        return entry
+    return covariates.Dated(replace(entry.source, path=folder / path.name), entry.period)
+
