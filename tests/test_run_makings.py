@@ -151,7 +151,10 @@ FAULTS = {
     "months": (lambda told: told["covariates"]["climate"].update(monthly=True), r"monthly: .*found no months; expected monthly: false"),
     "means": (lambda told: told["covariates"]["depth_means"][0].update(layers=["0-60"]), r"clay"),
     "zones": (lambda told: told["covariates"]["zones"].update(mat="temp"), r"zones.*'temp'.*expected one of"),
-    "twice": (lambda told: told["covariates"]["zones"].update(name="slope"), r"zones\.name: found a second covariate named 'slope'"),
+    "twice": (
+        lambda told: (told["covariates"]["zones"].update(name="slope"), told["account"].update(by=[])),
+        r"zones\.name: found a second covariate named 'slope'",
+    ),
     "nothing": (lambda told: told.update(covariates={"exclude": []}), r"covariates\.layers: found no covariate; expected"),
 }
 

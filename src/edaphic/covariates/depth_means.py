@@ -208,27 +208,15 @@ def write_depth_means(
     UnitError
         Files of different units.
     """
-    points = all(isinstance(key, (int, float)) for key in sources)
-    if not sources or not (points or all(isinstance(key, tuple) for key in sources)):
-        raise RasterError(f"{name}: found {len(sources)} layers; expected layers, or points of depth, and not both")
-    order = sorted(sources)  # type: ignore[type-var]
-    depths = [float(key) for key in order] if points else []  # type: ignore[arg-type]
-    layers = [] if points else [(float(key[0]), float(key[1])) for key in order]  # type: ignore[index]
-    given = [sources[key] for key in order]  # type: ignore[index]
-    blank = np.zeros((len(order), 0))
-    faults = list(check_sources(given, grid))
-    for target in targets:
-        try:
-            _mean(blank, layers, depths, target, min_coverage)
-        except ValueError as error:
-            faults.append(f"{name}: {error}")
+    faults = depth_faults(sources, targets, grid, name, min_coverage)
     if faults:
         raise RasterError(faults)
+    given, layers, depths = _ordered(sources)
     opened = [open_layer(source, grid) for source in given]
     units = sorted({layer.facts.unit for layer in opened})
     if unit is None and len(units) > 1:
         raise UnitError(f"{name}: found the units {', '.join(repr(one) for one in units)}; expected one")
-    about = {"DEPTHS": _words(depths) if points else ", ".join(_layer_text(layer) for layer in layers), "MIN_COVERAGE": f"{min_coverage:g}"}
+    about = {"DEPTHS": _words(depths) if depths else ", ".join(_layer_text(layer) for layer in layers), "MIN_COVERAGE": f"{min_coverage:g}"}
     names = {target: f"{name}_{_layer_text(target)}cm" for target in targets}
     made = [
         MadeLayer(file, unit or units[0] or "1", f"{name}, mean of {_layer_text(target)} cm", {**about, **(tags or {})})
@@ -243,6 +231,33 @@ def write_depth_means(
             for target, file in names.items():
                 writers[file].write(window, _mean(values, layers, depths, target, min_coverage).astype(np.float32))
     return [folder / f"{names[target]}.tif" for target in targets]
+
+
+def depth_faults(
+    sources: Mapping[Layer, Source] | Mapping[float, Source], targets: Sequence[Layer], grid: GeoBox, name: str, min_coverage: float = 1.0
+) -> list[str]:
+    """What is wrong with a layered product and the layers that are wanted of it, one line each; see :func:`write_depth_means`."""
+    points = sum(isinstance(key, (int, float)) for key in sources)
+    if not sources or 0 < points < len(sources):
+        return [f"{name}: found {len(sources)} layers; expected layers, or points of depth, and not both"]
+    given, layers, depths = _ordered(sources)
+    blank = np.zeros((len(given), 0))
+    faults = list(check_sources(given, grid))
+    for target in targets:
+        try:
+            _mean(blank, layers, depths, target, min_coverage)
+        except ValueError as error:
+            faults.append(f"{name}: {error}")
+    return faults
+
+
+def _ordered(sources: Mapping[Layer, Source] | Mapping[float, Source]) -> tuple[list[Source], list[Layer], list[float]]:
+    """Sources downwards, with their layers, or with their depths."""
+    order = sorted(sources)  # type: ignore[type-var]
+    given = [sources[key] for key in order]  # type: ignore[index]
+    if all(isinstance(key, (int, float)) for key in order):
+        return given, [], [float(key) for key in order]  # type: ignore[arg-type]
+    return given, [(float(key[0]), float(key[1])) for key in order], []  # type: ignore[index]
 
 
 def _mean(values: ArrayLike, layers: Sequence[Layer], depths: Sequence[float], target: Layer, min_coverage: float) -> Floats:

@@ -12,7 +12,7 @@ from edaphic import covariates
 from edaphic.covariates import Source
 from edaphic.covariates.climate import How, Period, Words
 from edaphic.covariates.climate.making import Checked, Wanted, make_climate, read_checked
-from edaphic.covariates.depth_means import write_depth_means
+from edaphic.covariates.depth_means import Layer, depth_faults, write_depth_means
 from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.spectra.composing import BareSoil, Composing
 from edaphic.covariates.spectra.composites import composite
@@ -28,7 +28,7 @@ from edaphic.covariates.terrain.local import LocalRules
 from edaphic.covariates.terrain.making import make_terrain
 from edaphic.covariates.zones import climate_doubts, climate_zones
 from edaphic.errors import EdaphicError, RasterError, TableError
-from edaphic.recipe import Recipe, is_elsewhere, layer_text, read_layer, resolve
+from edaphic.recipe import DepthMeans, Recipe, covariate_layers, is_elsewhere, made_layers, read_layer, resolve
 from edaphic.stages.covering import map_year
 from edaphic.stages.job import Job, covariates_of, grid_of
 
@@ -60,8 +60,15 @@ def check_makings(recipe: Recipe, recipe_path: Path) -> tuple[list[str], list[st
     faults: list[str] = []
     notes: list[str] = []
     asked = recipe.covariates
-    for wanted, look in ((asked.terrain, _look_at_dem), (asked.indices, _look_at_scenes), (asked.climate, _look_at_stations)):
-        if wanted is None:
+    looks: tuple[tuple[object, Callable[[Recipe, Path], list[str]]], ...] = (
+        (asked.terrain, _look_at_dem),
+        (asked.indices, _look_at_scenes),
+        (asked.climate, _look_at_stations),
+        (asked.depth_means, _look_at_means),
+        (asked.zones, _look_at_zones),
+    )
+    for wanted, look in looks:
+        if not wanted:
             continue
         try:
             notes += look(recipe, recipe_path)
@@ -180,14 +187,29 @@ def _climate(job: Job, folder: Path) -> None:
     made.stations.to_csv(folder / "climate.stations.csv", index=False, float_format="%.10g", lineterminator="\n")
 
 
+def _sources_by_depth(recipe: Recipe, recipe_path: Path, mean: DepthMeans) -> dict[Layer, Source] | dict[float, Source]:
+    """Rasters of a layered product, by layer or by depth."""
+    found = {key: Source(f"{mean.name} {key}", _where(recipe, recipe_path, name)) for key, name in mean.sources.items()}
+    layers = {layer: source for key, source in found.items() if (layer := read_layer(key)) is not None}
+    return layers or {float(key): source for key, source in found.items()}
+
+
+def _look_at_means(recipe: Recipe, recipe_path: Path) -> list[str]:
+    grid = grid_of(recipe, recipe_path)
+    faults = []
+    for mean in recipe.covariates.depth_means:
+        sources = _sources_by_depth(recipe, recipe_path, mean)
+        faults += depth_faults(sources, list(mean.layers), grid, mean.name, mean.min_coverage)
+    if faults:
+        raise RasterError(faults)
+    return []
+
+
 def _depth_means(job: Job, folder: Path) -> None:
     grid = grid_of(job.recipe, job.recipe_path)
     for mean in job.recipe.covariates.depth_means:
-        by_layer = {key: Source(f"{mean.name} {key}", _where(job.recipe, job.recipe_path, name)) for key, name in mean.sources.items()}
-        layers = {read_layer(key): source for key, source in by_layer.items()}
-        sources = {float(key): source for key, source in by_layer.items()} if None in layers else layers
         write_depth_means(
-            sources,  # type: ignore[arg-type]
+            _sources_by_depth(job.recipe, job.recipe_path, mean),
             list(mean.layers),
             grid,
             folder,
@@ -196,7 +218,18 @@ def _depth_means(job: Job, folder: Path) -> None:
             min_coverage=mean.min_coverage,
             say=job.say,
         )
-        job.say(f"means of {mean.name} over {', '.join(layer_text(layer) for layer in mean.layers)} cm", 1, 1)
+
+
+def _look_at_zones(recipe: Recipe, recipe_path: Path) -> list[str]:
+    asked = recipe.covariates.zones
+    assert asked is not None
+    names = [str(layer.name) for layer in covariate_layers(recipe, recipe_path)]
+    names += [layer.name for layer in made_layers(recipe) if layer.name != asked.name]
+    names = list(dict.fromkeys(names))
+    missing = [(key, name) for key, name in (("mat", asked.mat), ("map", asked.map)) if name not in names]
+    if missing:
+        raise RasterError(f"covariates.zones.{key}: no covariate {name!r}; expected one of {', '.join(names)}" for key, name in missing)
+    return []
 
 
 def _zones(job: Job, folder: Path) -> None:
@@ -205,10 +238,6 @@ def _zones(job: Job, folder: Path) -> None:
     assert asked is not None
     made_here = [entry for entry in covariates_of(job) if entry.source.name != asked.name]
     rasters = [_in_work(entry, job.out, folder) for entry in made_here]
-    names = list(dict.fromkeys(entry.source.name for entry in rasters))
-    missing = [name for name in (asked.mat, asked.map) if name not in names]
-    if missing:
-        raise RasterError(f"covariates.zones: no covariate {name!r}; expected one of {', '.join(names)}" for name in missing)
     grid = grid_of(job.recipe, job.recipe_path)
     wanted = [entry for entry in rasters if entry.source.name in (asked.mat, asked.map)]
     stack = covariates.build_timed(wanted, grid).during(map_year(job)).select([asked.mat, asked.map])
