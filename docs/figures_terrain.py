@@ -144,7 +144,7 @@ def draw_flow(single: Land, multiple: Land) -> Figure:
 
 
 def compare_ecuador(dem: Path, ours: Land) -> None:
-    """How far slope and curvatures are from those that an older SAGA made of the same heights."""
+    """How far slope and curvatures are from those that came with the DEM."""
     with rasterio.open(dem) as file:
         for name, band in (("slope", 1), ("plan_curvature", 2), ("profile_curvature", 3)):
             theirs, found = file.read(band).astype(np.float64), ours.read(name)

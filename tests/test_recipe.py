@@ -14,6 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphic import recipe as recipes
+from edaphic.covariates import source as covariate_source
+from edaphic.covariates.climate.model import Elevation
+from edaphic.covariates.climate.stations import UNITS
+from edaphic.covariates.climate.tables import ALIASES
+from edaphic.covariates.terrain.attributes import ATTRIBUTES
+from edaphic.covariates.terrain.attributes import CHOICES as TERRAIN_CHOICES
 from edaphic.errors import RecipeError
 from edaphic.profiles.density.bulk_density import DENSITY_SOURCES, FRAGMENT_SOURCES, PEDOTRANSFER
 from edaphic.profiles.reading.columns import ROLES, UNITLESS
@@ -777,3 +783,18 @@ def test_every_key_explains_itself_in_one_sentence() -> None:
     assert len(said) > 80
     assert all(isinstance(words, str) and re.fullmatch(r"[A-Zp].*\.", words) for words in said)
     assert rules["title"] == "Edaphic recipe"
+
+
+def test_choices_of_what_is_made_are_those_of_the_rooms() -> None:
+    fields = recipes.Terrain.model_fields
+    options = {"method": "method", "tri": "tri", "compat": "compat", "depressions": "depressions", "flow": "flow", "ls": "ls"}
+    for key, choice in options.items():
+        assert set(get_args(fields[key].annotation)) == set(TERRAIN_CHOICES[choice])
+    assert set(get_args(get_args(fields["attributes"].annotation)[0])) == set(ATTRIBUTES)
+    layer = recipes.CovariateLayer.model_fields
+    assert set(get_args(layer["resampling"].annotation)) == set(get_args(covariate_source.Wanted))
+    assert set(get_args(get_args(layer["measure"].annotation)[0])) == set(get_args(covariate_source.Measure))
+    climate = recipes.Climate.model_fields
+    assert set(get_args(climate["elevation"].annotation)) == set(get_args(Elevation))
+    assert set(get_args(get_args(climate["dem_unit"].annotation)[0])) <= set(UNITS)
+    assert set(recipes.Climate.model_fields["columns"].annotation.__args__[0].__args__) - {"elevation_m", "station_id"} <= set(ALIASES)
