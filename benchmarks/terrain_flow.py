@@ -214,7 +214,7 @@ def main() -> None:
                 rows, end = measure(folder, name, z, told.rounds, start)
                 steps += rows
                 ends.append(end)
-    report(told.results, steps, ends, start, told.side, told.rounds)
+                report(told.results, steps, ends, start, told.side, told.rounds)  # after each: a run takes minutes
 
 
 
@@ -227,8 +227,8 @@ def report(results: Path, steps: list[Row], ends: list[Row], start: Pair, side: 
     text = f"""## Terrain: routing on {side:,} x {side:,} cells beside SAGA
 
 {version}; {os.cpu_count()} shared cores, load at the end {os.getloadavg()[0]:.1f}; least of {rounds} rounds.
-SAGA's start takes {start[0]:.2f} s ({start[1]:.2f} s of processor), which its seconds below are without. At least {WANTED_RATIO:.0f} times its
-speed is wanted.
+SAGA's start takes {start[0]:.2f} s ({start[1]:.2f} s of processor), which its seconds below are without.
+At least {WANTED_RATIO:.0f} times its speed is wanted.
 
 Kernels:
 

@@ -236,6 +236,7 @@ def main() -> None:
                 one.insert(0, "task", name)
                 one.insert(0, "land", land)
                 tables.append(one.assign(load_before=before))
+                print(tables[-1].to_string(), flush=True)
                 checks.append(compare(large, task))
             kernel_rows.append({"land": land, **kernels(large, asked.workers, asked.rounds)})
     table = pd.concat(tables, ignore_index=True)

@@ -274,6 +274,13 @@ CALLS = {
     "unknown vocabulary": (("--vocabulary", "mine"), "vocabulary", "found 'mine'"),
     "unknown crs": (("--crs", "EPSG:999999"), "h.csv", "found crs"),
     "unknown role ignored": (("--ignore", "carbon"), "ignore", "found 'carbon'"),
+    "spline of means": (("--method", "weighted", "--mode", "paper", "--lam", "50"), "--method weighted", "found --mode, --lam beside it"),
+    "mode of beta": (("--method", "beta", "--mode", "exact"), "--method beta", "found --mode beside it"),
+    "rule without use": (("--pedotransfer", "best", "--bulk-density", "measured"), "--bulk-density measured", "found --pedotransfer"),
+    "copies kept": (("--keep-duplicates", "--copies-within-source"), "--keep-duplicates", "found --copies-within-source"),
+    "no stocks reported": (("--reported",), "--reported", "no source with soc_stock"),
+    "site id without sites": (("--site-id", "site"), "no --sites", "found --site-id"),
+    "share of carbon": (("-c", "organic_matter=soc_g_kg:%:58"), "organic_matter", "58"),
 }  # fmt: skip
 
 
@@ -281,6 +288,166 @@ CALLS = {
 def test_broken_calls(command, case):
     options, place, pattern = CALLS[case]
     refused(command, (*STOCK, *options), place, pattern)
+
+
+def test_a_recipe_says_everything(command):
+    Path("r.yaml").write_text("edaphic: 1\nname: r\nprofiles:\n  sources: [{horizons: h.csv}]\n  layers: [0-20, 20-50]\n")
+    refused(
+        command, ("stock", "r.yaml", "-o", "out.csv", "--lam", "0.1", "--keep-duplicates", "-c", "soc=OC:%", "--reported"), "r.yaml",
+        "found --lam, --reported, --keep-duplicates, --column beside it; expected --out, --layers and --esm alone",
+    )  # fmt: skip
+    assert command("stock", "r.yaml", "-o", "out.csv", "--layers", "0-20", "--esm", "mean")[0] == 0
+    assert len(pd.read_csv("out.csv")) == 2
+
+
+def test_no_input_is_written_over_and_no_file_of_another(command):
+    Path("own.repairs.csv").write_text(HEAD + ROWS)
+    Path("mine.duplicates.csv").write_text("a,b\n1,2\n")
+    Path("m.repairs.csv").write_text("top_cm,bottom_cm,soil_mass_kg_m2\n0,20,200\n20,50,300\n")
+    refused(command, ("stock", "own.repairs.csv", *STOCK[2:-1], "own.csv"), "own.repairs.csv", "expected another name")
+    refused(command, ("harmonise", "own.repairs.csv", *HARMONISE[2:-1], "own.csv"), "own.repairs.csv", "expected another name")
+    refused(command, (*STOCK[:-1], "mine.csv"), "mine.duplicates.csv", "did not write")
+    refused(command, (*STOCK[:-1], "m.csv", "--esm", "m.repairs.csv"), "m.repairs.csv", "expected another name")
+    assert command(*HARMONISE[:-1], "mine.csv")[0] == 0 and Path("mine.duplicates.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_paper_mode_of_a_property_takes_no_cleaning(command):
+    for option in (("--min-coverage", "1"), ("--max-gap-cm", "5"), ("--shift-organic",)):
+        refused(command, (*HARMONISE, "--mode", "paper", *option), "--mode paper", f"found {option[0]} beside it; expected none: it takes")
+    status, screen, _ = command(*HARMONISE, "--mode", "paper")
+    assert status == 0 and "note        mode paper: horizons uncleaned" in screen
+
+
+def test_thousands_in_a_file_of_commas(command):
+    Path("h.csv").write_text('id,upper,lower,OC\nA,0,20,"12,345"\nB,0,20,900\n')
+    words = ("stock", "h.csv", "--layers", "0-20", "-o", "out.csv", "-c", "profile_id=id", "-c", "top=upper:cm", "-c", "bottom=lower:cm")
+    refused(command, (*words, "-c", "soc=OC:mg/kg"), "h.csv: row 1: column 'OC'", "found '12,345'.*thousands")
+    Path("h.csv").write_text('id,upper,lower,OC\nA,0,20,"12,34"\nB,0,20,9\n')
+    assert command(*words, "-c", "soc=OC:g/kg")[0] == 0 and stocks(value="soc_g_kg") == pytest.approx([12.34, 9])
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "said"),
+    [
+        ({}, (), "values      organic carbon: 5 % 8.3"),
+        ({}, ("-c", "soc=soc_g_kg:%"), "note        75% of the horizons with a bulk density hold more than 60 g/kg"),
+        ({}, ("-c", "soc=soc_g_kg:mg/kg"), "note        half of the horizons hold less than 1.5 g/kg"),
+        ({"top_cm": ["0", ".2"] * 2, "bottom_cm": [".2", "1"] * 2}, (), "note        no horizon reaches below 1 cm"),
+        ({"bulk_density_g_cm3": "1300"}, (), "note        100% of the bulk densities lie outside"),
+        ({"coarse_fragments_vol_pct": "0.2"}, (), "note        no horizon has more than 1 vol% coarse fragments"),
+    ],
+)
+def test_units_that_are_not_those_stated(command, changed, options, said):
+    Path("h.csv").write_text(table(**changed))
+    status, screen, fault = command(*STOCK, "--keep-duplicates", *options)
+    assert status == 0 and said in screen, (screen, fault)
+
+
+def test_depths_of_a_property_in_another_unit(command):
+    Path("h.csv").write_text(table(top_cm=["0", ".2"] * 2, bottom_cm=[".2", "1"] * 2))
+    assert "note        no horizon reaches below 1 cm" in command(*HARMONISE)[1]
+
+
+def test_what_was_assumed_of_stones_and_density_is_told(command):
+    Path("h.csv").write_text(table(coarse_fragments_vol_pct=["", "", "40", ""], bulk_density_g_cm3=["", "1.4", "1.2", "1.5"]))
+    screen = command(*STOCK, "--method", "weighted")[1]
+    said = "sources     bulk density: 3 measured, 1 estimated by manrique_jones_1991 (error 0.24, bias -0.028 g/cm3 on ISRIC-WISE)"
+    assert said in screen
+    assert "1 measured, 1 as the profile's other horizons" in screen and "2 assumed at 40 vol%, the median of the table" in screen
+    assert pd.read_csv("out.csv")["coarse_fragments_source"].tolist() == ["assumed", "assumed", "measured", "profile"]
+    assert "2 assumed at 15 vol%, as stated" in command(*STOCK, "--missing-fragments", "15")[1]
+    assert "4 assumed at 0 vol%, as the table has none" in command(*STOCK, "--ignore", "coarse_fragments")[1]
+    assert "best pedotransfer rule: manrique_jones_1991 (3 measured mineral" in command(*STOCK, "--pedotransfer", "best")[1]
+
+
+def test_the_rule_that_best_has_chosen_and_its_error(command):
+    rng = np.random.default_rng(1)
+    carbon, packing = rng.uniform(5, 50, 60), rng.normal(0, 0.03, 60)
+    density = 1.66 - 0.318 * np.sqrt(carbon / 10) + packing
+    rows = [f"p{i},0,20,{carbon[i]:.3f},{density[i]:.3f},fine_earth" for i in range(60)] + ["q,0,20,20,,"]
+    Path("h.csv").write_text("profile_id,top_cm,bottom_cm,soc_g_kg,bulk_density_g_cm3,bulk_density_basis\n" + "\n".join(rows) + "\n")
+    screen = command("stock", "h.csv", "--layers", "0-20", "-o", "out.csv", "--pedotransfer", "best")[1]
+    line = next(line for line in screen.splitlines() if "best pedotransfer rule" in line)
+    assert "manrique_jones_1991, of 9 compared on 60 measured horizons; error 0.025" in line
+    assert "g/cm3 on profiles that had no part in the choice" in line
+
+
+def test_a_rule_without_its_predictors_is_named(command):
+    Path("h.csv").write_text(table().replace(",clay_pct", ",other"))
+    words = (*STOCK, "--pedotransfer", "hollis_2012", "--bulk-density", "pedotransfer")
+    refused(command, words, "h.csv", "rule hollis_2012 lacks sand_pct in 4, clay_pct in 4 horizons")
+
+
+def test_organic_matter_and_its_share_of_carbon(command):
+    words = (*STOCK, "--method", "weighted", "--ignore", "soc", "-c")
+    screen = command(*words, "organic_matter=soc_g_kg:g/kg")[1]
+    assert "in g/kg, as stated; 0.58 of it carbon (by default;" in screen
+    assert stocks()[0] == pytest.approx(5.2 * 0.58)
+    screen = command(*words, "organic_matter=soc_g_kg:g/kg:0.5")[1]
+    assert "in g/kg, as stated; 0.5 of it carbon, as stated" in screen
+    assert stocks()[0] == pytest.approx(2.6)
+
+
+def test_a_curve_that_cannot_follow_is_told(command):
+    Path("h.csv").write_text(table(soc_g_kg=["80", "1", "15", "14"]))
+    for words in (STOCK, (*HARMONISE[:3], "soc_g_kg", *HARMONISE[4:])):
+        screen = command(*words)[1]
+        assert "note        1 of 2 profiles: the curve departs more than 10 % from the mean of a horizon (most:" in screen
+        assert "the curve departs" not in command(*words, "--method", "weighted")[1]
+    assert "the curve departs" not in command(*STOCK, "--esm", "mean")[1]
+
+
+def test_profiles_of_the_file_are_counted(command):
+    Path("s.csv").write_text("site,lon,lat\na,21,41\n")
+    words = ("stock", "h.csv", "--layers", "0-20", "-o", "out.csv", "--sites", "s.csv", "-c", "profile_id=profile_id", "--site-id", "site")
+    status, screen, said = command(*words)
+    assert status == 0, said
+    assert "profiles    1 of 2, horizons 2 of 4" in screen and "1 x horizons without site" in screen
+    listed = "".join(f"    - {{horizons: {name}.csv}}\n" for name in ("h", "g"))
+    Path("g.csv").write_text(table(lon="30", soc_g_kg="7"))
+    Path("r.yaml").write_text(f"edaphic: 1\nname: two\nprofiles:\n  sources:\n{listed}  layers: [0-20]\n")
+    assert "profiles    4 of 4, horizons 8 of 8" in command("stock", "r.yaml", "-o", "out.csv")[1]
+    Path("h.csv").write_text(table(year=["1990", "1990", "2010", "2010"]).replace("\nb,21.5,41.2", "\na,21.0,41.0"))
+    assert "profiles    2 from 1, horizons 4 of 4" in command(*STOCK, "--keep-duplicates")[1]
+
+
+def test_names_in_messages_are_those_of_the_command(command):
+    refused(command, (*HARMONISE[:3], "profile_id", *HARMONISE[4:]), "column 'profile_id'", "in 4 of 4 cells; expected numbers")
+    Path("h.csv").write_text(table().replace(",lon,lat,", ",u,v,"))
+    refused(command, (*STOCK, "--crs", "EPSG:4326"), "h.csv", "found crs 'EPSG:4326' and no coordinates")
+    assert "openlandmap" in command("stock", "--help")[1]
+
+
+def test_copies_within_a_source(command):
+    """Two plots 20 m apart that differ by 3 %: alike, but no copies."""
+    alike = {"lon": "21.0", "lat": ["41.0", "41.0", "41.0002", "41.0002"], "bottom_cm": ["20", "50"] * 2, "clay_pct": "30"}
+    Path("h.csv").write_text(table(**alike, bulk_density_g_cm3=["1.3", "1.4"] * 2, soc_g_kg=["20", "10", "20.6", "10.3"]))
+    assert "profiles    1 of 2" in command(*STOCK)[1]
+    assert "profiles    2 of 2" in command(*STOCK, "--copies-within-source")[1]
+
+
+def test_a_spreadsheet_that_names_its_delimiter(command):
+    Path("h.csv").write_text("sep=;\n" + (HEAD + ROWS).replace(",", ";"))
+    status, screen, said = command(*STOCK, "--method", "weighted")
+    assert status == 0 and "line 1 names the delimiter ';'" in screen, said
+    assert stocks() == pytest.approx([5.2, 4.2, 3.6, 3.6])
+
+
+def test_the_example_of_the_documentation(command):
+    """Table, command and recipe as they stand on the page; both ways give the numbers of its table."""
+    page = (Path(__file__).parents[1] / "docs" / "profiles.md").read_text(encoding="utf-8")
+    blocks = [block.partition("\n") for block in page.split("```")[1::2]]
+    texts = {kind: [text for found, _, text in blocks if found == kind] for kind in ("text", "yaml")}
+    Path("horizons.csv").write_text(texts["text"][0])
+    Path("recipe.yaml").write_text(texts["yaml"][0])
+    line = texts["text"][1].replace("\\\n", " ").split()
+    shown = [row.strip("| ").split(" | ") for row in page.splitlines() if row.startswith(("| P1 | 0 ", "| P2 | "))][:3]
+    for words in (line[1:], ["stock", "recipe.yaml", "-o", "stocks.csv"]):
+        status, _, said = command(*words)
+        assert status == 0, said
+        made = pd.read_csv("stocks.csv").dropna(subset="soc_stock_kg_m2")
+        found = [[f"{value:.2f}" for value in row] for row in made[["soc_stock_kg_m2", "value_sd", "coverage"]].to_numpy()]
+        assert found == [row[3:6] for row in shown]
 
 
 def test_no_layers_and_no_file(command):

@@ -107,7 +107,7 @@ def test_the_image_is_brought_to_the_reference(two):
 def test_there_and_back(two):
     """Backwards: the inverse line, and the image of it gives back what was there."""
     assert two("normalise", "reference.tif", "other.tif", "-o", "a.csv", "--apply", "other.tif", "--no-figure")[0] == 0
-    assert two("normalise", "reference.tif", "other.tif", "-o", "b.csv", "--invert")[0] == 0
+    assert two("normalise", "reference.tif", "other.tif", "-o", "b.csv", "--invert", "--no-figure")[0] == 0
     one, back = pd.read_csv("a.csv"), pd.read_csv("b.csv")
     assert back["slope"].to_numpy() == pytest.approx(1 / one["slope"].to_numpy())
     assert back["slope_low"].to_numpy() == pytest.approx(1 / one["slope_high"].to_numpy())
@@ -138,9 +138,9 @@ def test_scaled_numbers_and_units(two):
     write("plain.tif", np.round(other * 10000).astype(np.int16))
     for extra in ((), ("--scale", "1,0.0001")):
         name = "dn.tif" if not extra else "plain.tif"
-        assert two("normalise", "reference.tif", name, "-o", "c.csv", *extra)[0] == 0
+        assert two("normalise", "reference.tif", name, "-o", "c.csv", "--no-figure", *extra)[0] == 0
         assert pd.read_csv("c.csv")["slope"].to_numpy() == pytest.approx([1.1, 1.1], abs=0.01)
-    status, screen, _ = two("normalise", "reference.tif", "plain.tif", "-o", "c.csv")
+    status, screen, _ = two("normalise", "reference.tif", "plain.tif", "-o", "c.csv", "--no-figure")
     assert status == 0 and "different units" in screen
 
 
@@ -180,7 +180,7 @@ def test_saturation_nodata_and_qa(command):
     assert table["slope"][0] == pytest.approx(1.0, abs=0.02)
     saturated = ((reference == 255) | (other == 255)) & (cloud == 0) & (other > 0)
     assert f"{saturated.sum()} saturated" in screen and table["count"][0] == 50 * 50 - 250 - 500 - saturated.sum()
-    assert command("normalise", "r.tif", "o.tif", "--qa-reference", "qa.tif", "--saturated", "none", "-o", "d.csv")[0] == 0
+    assert command("normalise", "r.tif", "o.tif", "--qa-reference", "qa.tif", "--saturated", "none", "-o", "d.csv", "--no-figure")[0] == 0
     assert pd.read_csv("d.csv")["count"][0] == 1750
 
 
@@ -191,7 +191,7 @@ def test_a_table_of_pairs(command):
     assert status == 0 and "each a date: 20 groups" in screen and pd.read_csv("c.csv")["slope"][0] == pytest.approx(1.1, abs=0.02)
     assert command("normalise", "pairs.csv", "--bands", "r=red_other", "--other-bands", "r=red_reference", "-o", "d.csv")[0] == 0
     assert pd.read_csv("d.csv")["slope"][0] == pytest.approx(1 / 1.1, abs=0.02)
-    status, screen, _ = command("normalise", "pairs.csv", "--bootstrap", 0, "-o", "e.csv")
+    status, screen, _ = command("normalise", "pairs.csv", "--bootstrap", 0, "-o", "e.csv", "--no-figure")
     assert status == 0 and "too narrow" in screen and pd.read_csv("e.csv")["intervals"][0] == "parametric"
 
 
@@ -212,6 +212,28 @@ def test_two_tables_in_time(command):
     assert table["slope"][0] == pytest.approx(1.1, abs=0.02) and table["count"][0] == 600 and table["groups"][0] == 30
     status, _, screen = command("normalise", "etm.csv", "tm.csv", "-o", "d.csv", "--days", 7)
     assert status == 2 and "within 7 days" in screen
+
+
+def test_fill_without_a_tag_is_told(command):
+    reference, other = (np.round(10000 * part[0]).astype(np.int16) for part in scene(7))
+    other[:4] = -9999
+    write("r.tif", reference)
+    write("o.tif", other)
+    status, screen, _ = command("normalise", "r.tif", "o.tif", "-o", "c.csv")
+    assert status == 0 and "band_1: -9999 in 6.7 % of the pairs of the other" in screen and "--nodata" in screen
+    status, screen, _ = command("normalise", "r.tif", "o.tif", "--nodata=-9999", "--sample", 1000, "-o", "c.csv")
+    assert status == 0 and "-9999" not in screen and pd.read_csv("c.csv")["slope"][0] == pytest.approx(1.1, abs=0.02)
+    assert "1,000 pairs of a band were drawn at random of 3,360" in screen
+
+
+def test_a_reference_that_is_rotated_is_refused(two):
+    with rasterio.open(
+        "turned.tif", "w", driver="GTiff", width=20, height=20, count=2, dtype="float32", crs="EPSG:32634",
+        transform=Affine(20, 5, 500000, 5, -20, 4600000),
+    ) as file:  # fmt: skip
+        file.write(scene(size=20)[0])
+    status, _, error = two("normalise", "turned.tif", "other.tif", "-o", "c.csv")
+    assert status == 2 and "rotated" in error and "c.csv" not in listed()
 
 
 def test_large_whole_numbers_do_not_overflow(command):

@@ -132,10 +132,11 @@ def test_flow_is_that_of_the_whole(command: Command) -> None:
 
 def test_what_breaching_leaves_is_filled(command: Command) -> None:
     z = _land()
+    z[8, 8] -= 30.0
     _write(z)
-    assert command("dem.tif", "-a", "filled", "--depressions", "breach", "--breach-depth", "0.2", "-o", "out")[0] == 0
+    assert command("dem.tif", "-a", "filled", "--depressions", "breach", "--breach-depth", "1.5", "-o", "out")[0] == 0
     cells = CellSizes.square(10.0, 40)
-    expected = fill.fill(breach.breach(z, cells, max_depth_m=0.2), cells)
+    expected = fill.fill(breach.breach(z, cells, max_depth_m=1.5), cells)
     np.testing.assert_array_equal(_read("out/filled.tif"), expected)
     assert (expected < z).any() and (expected > z).any()
 

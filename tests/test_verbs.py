@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from edaphic.errors import RunError, TableError
-from edaphic.verbs.profiles import check_out, repair_lines, value_lines, write_tables
+from edaphic.verbs.profiles import BESIDE, check_out, repair_lines, value_lines, write_tables
 from edaphic.verbs.words import PRESETS, read_columns, read_layers
 
 
@@ -57,8 +57,45 @@ def test_out_may_not_be_what_is_read(tmp_path):
         check_out(tmp_path / ".csv.gz")
 
 
+@pytest.mark.parametrize("word", BESIDE)
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+def test_what_lies_beside_the_output_is_neither_read_nor_anothers(tmp_path, word, name):
+    beside = tmp_path / f"a.{word}.csv"
+    beside.write_text(",".join(BESIDE[word]) + "\n")
+    check_out(tmp_path / name)
+    with pytest.raises(RunError, match=rf"found a table that is read in a.{word}.csv, which it would write beside it"):
+        check_out(tmp_path / name, (str(beside),))
+    for content in ("id,upper,lower\n1,0,20\n", "", ",".join(BESIDE[word]) + ",more\n"):
+        beside.write_text(content)
+        with pytest.raises(RunError, match=rf"found a.{word}.csv, which Edaphic did not write"):
+            check_out(tmp_path / name)
+    if word == "duplicates":
+        check_out(tmp_path / name, (), ("repairs",))
+
+
+def test_tables_of_an_earlier_run_go_and_others_stay(tmp_path):
+    table, log = pd.DataFrame({"a": [1]}), pd.DataFrame(columns=list(BESIDE["repairs"]))
+    out, old = tmp_path / "o.csv", tmp_path / "o.repairs.csv"
+    old.write_text(",".join(BESIDE["repairs"]) + "\n1,2,3,4,5,6\n")
+    assert write_tables(out, table, {"repairs": log}) == [out] and not old.exists()
+    old.write_text("mine\n")
+    with pytest.raises(RunError, match="did not write"):
+        write_tables(out, table, {"repairs": log})
+    assert old.read_text() == "mine\n"
+
+
+def test_share_of_carbon_and_name_of_the_label_in_the_sites():
+    found = read_columns(["organic_matter=Humus:%:0.5", "profile_id=id"], "site")
+    assert (found["organic_matter"].column, found["organic_matter"].unit, found["organic_matter"].to_carbon) == ("Humus", "%", 0.5)
+    assert (found["profile_id"].column, found["profile_id"].site_column) == ("id", "site")
+    plain = read_columns(["organic_matter=a:b:%"])["organic_matter"]
+    assert (plain.column, plain.unit, plain.to_carbon) == ("a:b", "%", None)
+    with pytest.raises(TableError, match="--site-id site: found no column of profile_id"):
+        read_columns(["soc=OC:%"], "site")
+
+
 def test_all_tables_or_none(tmp_path, monkeypatch):
-    table = pd.DataFrame({"a": [1]})
+    table = pd.DataFrame([range(6)], columns=list(BESIDE["repairs"]))
     out = tmp_path / "o.csv"
     assert write_tables(out, table, {"repairs": table, "duplicates": table[:0]}) == [out, tmp_path / "o.repairs.csv"]
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}

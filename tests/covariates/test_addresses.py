@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 
 from edaphic.covariates import address
@@ -248,3 +249,20 @@ def test_items_that_do_not_help(tmp_path, url) -> None:
     assert "no assets; expected a STAC item" in fault(Source("a", path))
     path.write_text('{"type": "Feature", "assets": {"red": {}}}')
     assert "the asset 'red' has no href" in fault(Source("a", path))
+
+
+# --- Variables by http ------------------------------------------------------------------------------------------------
+
+
+def test_a_netcdf_file_by_http(raster, server, url) -> None:
+    rasterio.shutil.copy(str(raster("a.tif", NUMBERS)), str(server.folder / "a.nc"), driver="netCDF")
+    try:
+        layer = open_layer(Source("a", f"{url}/a.nc"), GRID)
+    except RasterError as error:  # some systems do not let the library read what is no file
+        assert len(error.faults) == 1
+    else:
+        np.testing.assert_array_equal(layer.read(WHOLE), NUMBERS)
+
+
+def test_a_store_that_is_not_there(url) -> None:
+    assert "no array 'tas' that names its dimensions" in fault(Source("a", f"{url}/no.zarr", variable="tas"))

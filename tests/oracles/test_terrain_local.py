@@ -94,7 +94,7 @@ def test_position_in_a_disc_of_saga(shared: Path) -> None:
 
 @pytest.mark.parametrize("name, band", [("slope", 1), ("plan_curvature", 2), ("profile_curvature", 3)])
 def test_ecuador_has_the_curvatures_of_the_textbook(shared: Path, name: str, band: int) -> None:
-    """Attributes that came with a DEM of 10 m cells, made by an older SAGA: full second derivatives, edges extended."""
+    """Attributes that came with a DEM of 10 m cells: full second derivatives, edges extended."""
     with rasterio.open(shared / "data" / "dem_samples" / "ecuador_10m" / "ta.tif") as file:
         z, theirs = file.read(4), file.read(band)
     found = local_attributes(z, CellSizes.square(10.0, len(z)), [name])[name]

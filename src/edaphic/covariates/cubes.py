@@ -155,6 +155,8 @@ def _in_netcdf(where: str, name: str) -> _Variable:
 def _in_zarr(where: str, name: str) -> _Variable:
     known = _zarr_attributes(where, name)
     dims = tuple(str(dim) for dim in known.get("_ARRAY_DIMENSIONS", ()))
+    if not known and is_remote(where):
+        raise RasterError(f"{shown(where)}: no array {name!r} that names its dimensions; expected one, as xarray writes it")
     if len(dims) < 2:
         raise RasterError(f"{shown(where)}: {name} does not name its dimensions; expected an array with coordinates, as xarray writes it")
     if len(dims) > 3:

@@ -16,8 +16,9 @@ from edaphic.profiles.density.bulk_density import fill
 from edaphic.profiles.density.grid_layers import horizon_means_from_layers
 from edaphic.profiles.density.pedotransfer import PEDOTRANSFER, Rule
 from edaphic.profiles.depth.departure import far_line
+from edaphic.profiles.depth.soil_column import DepthFunction
 from edaphic.profiles.doubts import depth_doubts, doubts, value_lines
-from edaphic.profiles.layers import STATUS, DepthFunction, layer_table
+from edaphic.profiles.layers import STATUS, layer_table
 from edaphic.profiles.mass.esm import equivalent_stocks
 from edaphic.profiles.mass.esm_compare import compare
 from edaphic.profiles.mass.esm_reference import Reference, parse_reference

@@ -73,8 +73,9 @@ def doubts(horizons: pd.DataFrame) -> list[str]:
     return [words for doubt, words in found if doubt] + depth_doubts(horizons)
 
 
-RICH_G_KG, HEAVY_G_CM3 = 60.0, 1.35
-"""More carbon than this at a higher bulk density is rare: organic matter is light, and so is the soil that it makes up."""
+RICH_G_KG, HEAVY_G_CM3 = 60.0, 1.2
+"""More carbon than this at a higher bulk density is rare, since organic matter is light: 0.3 % of the horizons of ISRIC-WISE (Batjes 2009)
+that have both."""
 
 
 def depth_doubts(horizons: pd.DataFrame) -> list[str]:

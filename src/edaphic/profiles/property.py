@@ -12,8 +12,9 @@ import pandas as pd
 from edaphic.errors import TableError
 from edaphic.profiles.cleaning.clean import clean_property
 from edaphic.profiles.depth.departure import departures, largest_in_layers
+from edaphic.profiles.depth.soil_column import EXACT, DepthFunction, column_of
 from edaphic.profiles.depth.spline_paper import harmonise_paper
-from edaphic.profiles.layers import EXACT, DepthFunction, column_of, rock_depths
+from edaphic.profiles.layers import rock_depths
 from edaphic.profiles.reading.columns import ROLES, Column
 from edaphic.profiles.reading.read import SourceRead, read_checked
 

@@ -20,6 +20,7 @@ from edaphic.covariates.sensors import (
     Screen,
     coefficients,
     faults_of,
+    fill_doubts,
     inverted,
     is_coefficients,
     lines_of,
@@ -358,6 +359,11 @@ def _band_notes(lines: Mapping[str, Line], pairs: Sequence[Pairs], error_ratio: 
     for one in pairs:
         gone = ", ".join(f"{count:,} {reason}" for reason, count in one.dropped.items())
         notes += [f"{one.band}: {one.seen:,} pairs seen, left out: {gone}"] if gone else []
+    notes += [f"{doubt} See --nodata, --saturated, --valid" for doubt in fill_doubts(pairs)]
+    whole = max((one.seen - sum(one.dropped.values()) for one in pairs), default=0)
+    drawn = max((len(one.x) for one in pairs), default=0)
+    if drawn < whole:
+        notes.append(f"{drawn:,} pairs of a band were drawn at random of {whole:,} (--sample)")
     bootstrapped = any(line.intervals == "bootstrap" for line in lines.values())
     if pairs and bootstrapped:
         groups = min(len(np.unique(one.group)) for one in pairs)

@@ -88,6 +88,20 @@ def test_a_number_like_a_sentinel_that_is_none(tmp_path):
     assert read.values[4, 0] == 999.9 and read.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("sign", "others"), [("-99.9", (-30, 40)), ("-9999", (0, 3)), ("-99.9", (0, 900)), ("9999", (0, 900)), ("1e20", (5, 9))]
+)
+def test_signs_of_no_value(tmp_path, sign, others):
+    rows = "\n".join(f"s{k},{10 + k},45,{others[k % 2]}" for k in range(9))
+    read = read_stations(write(tmp_path, f"id,lon,lat,t\n{rows}\nz,9,45,{sign}\n"), ["t"])
+    assert len(read.ids) == 9 and any("taken for missing" in note for note in read.notes)
+
+
+def test_a_longitude_like_a_sentinel(tmp_path):
+    read = read_stations(write(tmp_path, "id,lon,lat,t\na,-101,40,1\nb,-100.5,40,1\nc,-99.9,40,1\n"), ["t"])
+    assert read.lon.tolist() == [-101, -100.5, -99.9]
+
+
 def world(n: int = 150) -> Stations:
     rng = np.random.default_rng(3)
     lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)

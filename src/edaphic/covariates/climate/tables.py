@@ -102,7 +102,11 @@ def numbers(table: pd.DataFrame, column: str, where: str, faults: list[str], not
     """
     raw = table[column]
     values = np.array(pd.to_numeric(raw, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
-    texts = raw.map(lambda value: isinstance(value, str) and value.strip() != "").to_numpy(dtype=bool) & np.isnan(values)
+    texts = np.isnan(values)
+    if raw.dtype.kind in "iufb":
+        texts[:] = False
+    else:
+        texts &= raw.map(lambda value: isinstance(value, str) and value.strip() != "").to_numpy(dtype=bool)
     if texts.any():
         rows = np.flatnonzero(texts)
         found = str(raw.iloc[int(rows[0])]).strip()
@@ -122,10 +126,10 @@ def _clear_sentinels(values: Floats, column: str, notes: list[str]) -> None:
     rest = values[np.isfinite(values) & ~stands]
     if not stands.any():
         return
-    # A number is taken for a sign only where it lies far away from all others: 999.9 can be a pressure, or millimetres of rain.
+    # A number is taken for a sign only where it lies apart from all others: 999.9 can be a pressure, -99.9 a longitude.
     low, high = (rest.min(), rest.max()) if len(rest) else (0.0, 0.0)
-    reach = 2.0 * max(high - low, 1.0)
-    stands &= (values < low - reach) | (values > high + reach)
+    reach = max(high - low, 1.0)
+    stands &= (values < low - 0.5 * reach) | (values > high + reach) | ((values < 0) & (low >= 0))
     if stands.any():
         found = ", ".join(f"{value:g}" for value in np.unique(values[stands])[:NAMED])
         notes.append(f"{column}: {int(stands.sum())} values of {found} taken for missing")

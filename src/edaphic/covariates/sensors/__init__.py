@@ -13,7 +13,7 @@ from edaphic.covariates.sensors.normalise import (
     read_lines,
     swapped,
 )
-from edaphic.covariates.sensors.pairs import Pairs, Screen, table_bands, table_pairs, thinned
+from edaphic.covariates.sensors.pairs import Pairs, Screen, fill_doubts, table_bands, table_pairs, thinned
 from edaphic.covariates.sensors.rasters import QA_BITS, Mask, raster_pairs
 from edaphic.covariates.sensors.series import match_days, series_pairs
 
@@ -29,6 +29,7 @@ __all__ = [
     "chain",
     "coefficients",
     "faults_of",
+    "fill_doubts",
     "fit",
     "fit_bootstrap",
     "inverted",

@@ -18,6 +18,9 @@ Flags = NDArray[np.bool_]
 ENDINGS = ("_reference", "_other")
 """Of the columns of a table of pairs: blue_reference, blue_other."""
 
+FILL_SHARE = 0.002
+"""A value that is fill stands in this share of the pairs, or more."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -128,6 +131,39 @@ def thinned(pairs: Pairs, sample: int | None, seed: int) -> Pairs:
         return pairs
     chosen = np.sort(np.random.default_rng(seed).choice(len(pairs.x), sample, replace=False))
     return Pairs(pairs.band, pairs.x[chosen], pairs.y[chosen], pairs.group[chosen], pairs.grouped_by, pairs.seen, pairs.dropped)
+
+
+def fill_doubts(pairs: Sequence[Pairs]) -> list[str]:
+    """Values that look like fill or saturation that nobody told of: an end of the values, repeated and far from all others.
+
+    Examples
+    --------
+    >>> x = np.append(np.linspace(0.1, 0.5, 95), [-9999.0] * 5)
+    >>> fill_doubts([Pairs("red", x, np.linspace(0.1, 0.5, 100), np.arange(100), "pair", 100)])
+    ['red: -9999 in 5 % of the pairs of the other, far from all its others: is it fill or saturation?']
+    """
+    doubts = []
+    for one in pairs:
+        for word, values in (("other", one.x), ("reference", one.y)):
+            for end in _far_ends(values):
+                share = float(100.0 * (values == end).mean())
+                doubts.append(
+                    f"{one.band}: {end:.6g} in {share:.2g} % of the pairs of the {word}, far from all its others: is it fill or saturation?"
+                )
+    return doubts
+
+
+def _far_ends(values: Floats) -> list[float]:
+    """The smallest and the largest value, where it is repeated and a tenth of the range of the others or more away from them."""
+    distinct, times = np.unique(values, return_counts=True)
+    if len(distinct) < 4:
+        return []
+    ends = []
+    for end, rest in ((0, distinct[1:]), (-1, distinct[:-1])):
+        near = rest[0] if end == 0 else rest[-1]
+        if times[end] >= max(3, FILL_SHARE * len(values)) and abs(distinct[end] - near) >= 0.1 * (rest[-1] - rest[0]):
+            ends.append(float(distinct[end]))
+    return ends
 
 
 def table_bands(columns: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -106,7 +106,12 @@ class _Sink:
 
 def _layer(name: str, dem: Dem, options: TerrainOptions) -> MadeLayer:
     attribute = ATTRIBUTES[name]
-    tags = {"FORMULA": formula_of(name, options), "REFERENCE": attribute.source, "SOURCE": dem.facts.path, **settings_of(name, options)}
+    tags = {
+        "FORMULA": formula_of(name, options),
+        "REFERENCE": attribute.source,
+        "SOURCE": Path(dem.facts.path).name,
+        **settings_of(name, options),
+    }
     return MadeLayer(name, attribute.unit, attribute.meaning, {key: value for key, value in tags.items() if value})
 
 
@@ -173,6 +178,7 @@ def _write_routed(dem: Dem, names: Sequence[str], options: TerrainOptions, sink:
             sink.write(window, found | (_indices(z, area, dem.cells, window, follow, options, compat) if follow else {}))
 
         _each(work, dem.grid, TILE, options.threads, "indices of flow", say)
+        del work, area  # before those of the other method are made
 
 
 def _indices(
