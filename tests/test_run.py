@@ -226,14 +226,14 @@ def test_altered_output_is_made_again_as_it_was(again):
 def test_until_ends_there_and_the_next_run_goes_on(tiny, finished, tmp_path):
     path = tiny.copy(tmp_path / "input")
     out = tmp_path / "run"
-    assert followed(path, out, until="covariates") == ["profiles", "covariates"]
+    assert followed(path, out, until="covariates") == ["profiles", "rasters", "covariates"]
     assert {p.name for p in out.iterdir()} == {".edaphic", "run.json", "recipe.yaml", "profiles", "covariates"}
     assert followed(path, out, until="model") == ["model"]
     assert digests(out, ("model",)) == digests(finished[1], ("model",))
 
 
 def test_until_needs_a_stage(finished, tmp_path):
-    with pytest.raises(RunError, match="--until nonsense: no such stage; expected one of profiles, covariates"):
+    with pytest.raises(RunError, match="--until nonsense: no such stage; expected one of profiles, rasters, covariates"):
         run.run(finished[0], tmp_path / "run", until="nonsense")
     assert not (tmp_path / "run").exists()
 
@@ -423,7 +423,7 @@ def test_report_of_no_run_is_refused(tmp_path):
 def test_report_of_an_unfinished_run_is_refused(tiny, tmp_path):
     path = tiny.copy(tmp_path / "input")
     run.run(path, tmp_path / "run", until="profiles")
-    with pytest.raises(EdaphicError, match="not finished: covariates, model"):
+    with pytest.raises(EdaphicError, match="not finished: rasters, covariates, model"):
         run.rebuild_report(tmp_path / "run")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -18,8 +18,9 @@ from odc.geo.geobox import GeoBox
 from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
+from edaphic.progress import Listener, silent
 from edaphic.recipe import Recipe
-from edaphic.stages import PARTS, STAGES, Job, Say, check_makings, grid_of, heeded, sources_of
+from edaphic.stages import PARTS, STAGES, Job, check_makings, grid_of, heeded, sources_of
 from edaphic.stages.soil import read_checked
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
@@ -29,20 +30,6 @@ DECIDING = ("numpy", "scikit-learn", "numba", "scipy", "rasterio", "pandas")
 TABLES = (".csv", ".gz", ".parquet", ".txt", ".tsv")
 VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".dbf", ".shx", ".prj", ".cpg")
 DEMO_FOLDERS = ("input", "run")
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Whom to tell: ``stage(name, note)`` when one starts or is skipped, ``step(text, done, total)`` within it, ``end(seconds)``."""
-
-    stage: Callable[[str, str], None]
-    step: Say
-    end: Callable[[float], None]
-
-
-def silent() -> Listener:
-    """A listener that says nothing."""
-    return Listener(lambda name, note: None, lambda text, done, total: None, lambda seconds: None)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,10 @@ CASES = [
         "rock depth above the end of the horizons", [*A, ("a", 20, 40, 4.0)],
         [("a", 1, "rock_depth_cm 25", "rock_depth_cm 40")], [("a", 0, 20), ("a", 20, 40)], {"rock_depth_cm": 25.0},
     ),
+    Case(
+        "rock depth above the end of the horizons", [*A, ("a", 20, 40, 4.0), ("a", 40, 60, NAN)],
+        [("a", 1, "rock_depth_cm 25", "rock_depth_cm 40")], [("a", 0, 20), ("a", 20, 40)], {"rock_depth_cm": 25.0},
+    ),
     kept_case("coordinates 0, 0", 0.0, 0.0, "0, 0"),
     kept_case("coordinates like metres", 535000.0, 4620000.0, "535000, 4620000"),
     kept_case("coordinates outside -180 to 180, -90 to 90", -200.0, 41.0, "-200, 41"),

@@ -107,6 +107,7 @@ TABLES = {
             "not a number": 99,
             "above the surface": 36,
             "reversed": 2,
+            "rock depth above the end of the horizons": 138,
             "soc missing": 11888,
             "horizon repeated": 260,
             "same depths, other values": 479,

@@ -1,6 +1,47 @@
-"""The command line: one subcommand for each verb."""
+"""The command line: one subcommand for each verb.
 
-from edaphic.cli import climate, indices, normalise, profiles, runs, terrain
-from edaphic.cli.app import app, main
+A verb brings the libraries that it needs, no others: ``edaphic terrain`` need not wait for those of forests and reports.
+"""
 
-__all__ = ["app", "climate", "indices", "main", "normalise", "profiles", "runs", "terrain"]
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+
+from edaphic.cli.app import app
+from edaphic.cli.app import main as run_app
+
+VERBS: Mapping[str, str] = MappingProxyType(
+    {
+        "demo": "runs",
+        "template": "runs",
+        "check": "runs",
+        "run": "runs",
+        "report": "runs",
+        "schema": "runs",
+        "harmonise": "profiles",
+        "stock": "profiles",
+        "terrain": "terrain",
+        "indices": "indices",
+        "normalise": "normalise",
+        "climate": "climate",
+    }
+)
+"""The file of each verb, in the order in which help lists them."""
+
+__all__ = ["VERBS", "app", "load", "main"]
+
+
+def load(words: Sequence[str]) -> None:
+    """Bring in the verb that is asked for; all of them where none is, so that help can list them."""
+    asked = VERBS.get(words[0]) if words else None
+    for name in dict.fromkeys(VERBS.values()) if asked is None else (asked,):
+        import_module(f"edaphic.cli.{name}")
+
+
+def main() -> None:
+    """Run the command line."""
+    load(sys.argv[1:])
+    run_app()

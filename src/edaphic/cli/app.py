@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from edaphic import __version__
 from edaphic.errors import EdaphicError, RunError
-from edaphic.run import Listener
+from edaphic.progress import Listener
 
 app = typer.Typer(
     name="edaphic",

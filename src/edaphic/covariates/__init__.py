@@ -6,15 +6,18 @@ from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_from_region, grid_like
 from edaphic.covariates.handles import close_rasters
 from edaphic.covariates.periods import Dated, TimedStack, build_timed, check_dates, labelled_source, nearest_period
+from edaphic.covariates.polygon_layers import PolygonLayer, open_polygons
 from edaphic.covariates.polygons import rasterise, region_mask
-from edaphic.covariates.sources import Layer, check_sources, open_layer
+from edaphic.covariates.sources import AnyLayer, Layer, check_sources, open_any, open_layer
 from edaphic.covariates.stack import Stack, build, describe
 from edaphic.covariates.window import Window, window_box, windows
 
 __all__ = [
+    "AnyLayer",
     "Dated",
     "Layer",
     "LayerFacts",
+    "PolygonLayer",
     "Source",
     "Stack",
     "TimedStack",
@@ -35,7 +38,9 @@ __all__ = [
     "grid_like",
     "labelled_source",
     "nearest_period",
+    "open_any",
     "open_layer",
+    "open_polygons",
     "rasterise",
     "region_mask",
     "window_box",

@@ -15,7 +15,7 @@ Climatology 25, 1965-1978) and its R function biovars computes them. What the na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +27,9 @@ from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.sources import check_sources, open_layer
 from edaphic.covariates.window import windows
 from edaphic.errors import RasterError
+from edaphic.progress import Say
 
 Floats = NDArray[np.float64]
-Say = Callable[[str, int, int], None]
 
 MONTHS = 12
 ALIKE = 1e-9

@@ -15,7 +15,7 @@ These are means: of contents, densities per volume, pH. A stock of a layer is no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,10 +28,10 @@ from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.sources import check_sources, open_layer
 from edaphic.covariates.window import windows
 from edaphic.errors import RasterError, UnitError
+from edaphic.progress import Say
 
 Floats = NDArray[np.float64]
 Layer = tuple[float, float]
-Say = Callable[[str, int, int], None]
 
 SLACK = 1e-9
 """Shares of a target that differ by less than this are the same."""

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.facts import Source
-from edaphic.covariates.sources import Layer
+from edaphic.covariates.sources import AnyLayer
 from edaphic.covariates.stack import Stack, build
 from edaphic.errors import RasterError
 
@@ -257,7 +257,7 @@ def labelled_source(entry: Dated) -> Source:
     return replace(entry.source, name=labelled(entry))
 
 
-def _named(layer: Layer, name: str) -> Layer:
+def _named(layer: AnyLayer, name: str) -> AnyLayer:
     return layer if layer.name == name else replace(layer, source=replace(layer.source, name=name))
 
 

@@ -8,7 +8,7 @@ and cold), so each class has a neutral code as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,7 @@ from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.sources import check_sources, open_layer
 from edaphic.covariates.window import windows
 from edaphic.errors import RasterError
-
-Say = Callable[[str, int, int], None]
+from edaphic.progress import Say
 
 MAP_THRESHOLD_MM = 400.0
 MAT_THRESHOLD_C = 10.0

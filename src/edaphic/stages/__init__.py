@@ -11,7 +11,7 @@ from types import MappingProxyType
 from edaphic.stages.account import stage_account, stage_report
 from edaphic.stages.covering import stage_covariates
 from edaphic.stages.evidence import stage_evidence
-from edaphic.stages.job import PARTS, Job, Say, grid_of, heeded, sources_of
+from edaphic.stages.job import PARTS, Job, grid_of, heeded, sources_of
 from edaphic.stages.learning import stage_model
 from edaphic.stages.making import check_makings, stage_rasters
 from edaphic.stages.maps import stage_maps
@@ -31,4 +31,4 @@ STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType(
 )
 """The stages in their order."""
 
-__all__ = ["PARTS", "STAGES", "Job", "Say", "check_makings", "grid_of", "heeded", "sources_of"]
+__all__ = ["PARTS", "STAGES", "Job", "check_makings", "grid_of", "heeded", "sources_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,8 @@ from edaphic.covariates import Dated, Source
 from edaphic.covariates.zones import CODES
 from edaphic.manifest import key_of
 from edaphic.model.fit import TARGETS, Target
+from edaphic.progress import Say
 from edaphic.recipe import MadeCovariate, Recipe, address, covariate_layers, is_elsewhere, made_covariates, resolve, whole_layer
-
-Say = Callable[[str, int, int], None]
-"""Progress: what, how many are done, of how many."""
-
 
 FEWEST_WHOLE = 50
 """Fewest profiles observed over all layers that the whole depth is mapped from."""

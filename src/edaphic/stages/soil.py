@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from edaphic import covariates, profiles
 from edaphic.covariates import Source
 from edaphic.profiles import Column, DepthFunction, Errors, Tidying
+from edaphic.progress import Say
 from edaphic.recipe import DepthGrid, Profiles, ProfileSource, read_layer, whole_layer
-from edaphic.stages.job import Job, Say, write_json
+from edaphic.stages.job import Job, write_json
 from edaphic.units import to_internal
 
 PathOf = Callable[[str], Path | str]

@@ -13,7 +13,7 @@ from edaphic.covariates.climate import How, Model, Period, Words
 from edaphic.covariates.climate.making import COMPRESS, Checked, Wanted, make_climate, read_checked
 from edaphic.covariates.climate.stations import UNITS
 from edaphic.errors import RunError, TableError
-from edaphic.stages import Say
+from edaphic.progress import Say
 
 __all__ = ["Wanted", "climate"]
 

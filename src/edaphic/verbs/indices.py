@@ -20,7 +20,7 @@ from edaphic.covariates.spectra.scene import Scene, scene_grid
 from edaphic.covariates.spectra.scenes import Words
 from edaphic.covariates.spectra.single import make_indices, roles_of
 from edaphic.errors import RasterError, RunError
-from edaphic.stages import Say
+from edaphic.progress import Say
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,11 +34,11 @@ from edaphic.covariates.sensors import (
 )
 from edaphic.covariates.sensors.bands import band_sources
 from edaphic.errors import RasterError, RunError, TableError
+from edaphic.progress import Say
 from edaphic.report.sensor_figure import Panel, sensor_panels
 from edaphic.report.style import png_bytes
 from edaphic.verbs.profiles import check_out, write_tables
 
-Say = Callable[[str, int, int], None]
 Bands = Mapping[str, str]
 
 TABLES = (".csv", ".csv.gz", ".parquet")

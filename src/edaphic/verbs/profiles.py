@@ -15,8 +15,8 @@ from edaphic.errors import EdaphicError, RunError, TableError
 from edaphic.profiles import Column, DepthFunction, SourceRead
 from edaphic.profiles.cleaning.dedupe import DUPLICATE_COLUMNS
 from edaphic.profiles.cleaning.rules import LOG_COLUMNS
+from edaphic.progress import Say
 from edaphic.recipe import Depth, ProfileRecipe, Profiles
-from edaphic.stages import Say
 from edaphic.stages.soil import PathOf, Stocks, make_stocks, read_checked
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")

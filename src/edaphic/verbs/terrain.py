@@ -16,7 +16,7 @@ from edaphic.covariates.terrain.dem import Dem, open_dem
 from edaphic.covariates.terrain.evidence import Examined, examine
 from edaphic.covariates.terrain.making import Made, make_terrain
 from edaphic.errors import EdaphicError, RasterError, RunError
-from edaphic.stages import Say
+from edaphic.progress import Say
 
 BYTES_A_CELL = 24
 """Of heights, surface without depressions, catchment areas and what routing keeps besides, in float64 at worst 32."""

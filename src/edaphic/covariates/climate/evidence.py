@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
@@ -20,15 +18,11 @@ from edaphic.covariates.climate.withheld import (
     regression_withheld,
     score,
 )
+from edaphic.progress import Say, quiet
 
 DESIGNS = ("random", "block")
 METHODS = ("spline", "nearest", "regression")
 
-Say = Callable[[str, int, int], None]
-
-
-def quiet(text: str, done: int, total: int) -> None:
-    """Say nothing."""
 
 
 def evidence(model: Model, folds: int = 10, say: Say = quiet, threads: int = THREADS) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -15,7 +15,7 @@ from edaphic.covariates.band import BandWriter
 from edaphic.covariates.bioclim import BIOCLIM
 from edaphic.covariates.climate.derived import Bioclimate, bioclimate_of
 from edaphic.covariates.climate.doubts import TEMPERATURE, elevation_doubts, elevation_faults, value_doubts
-from edaphic.covariates.climate.evidence import Say, evidence, quiet
+from edaphic.covariates.climate.evidence import evidence
 from edaphic.covariates.climate.model import How, Model, fit_climate
 from edaphic.covariates.climate.spline import Floats
 from edaphic.covariates.climate.stations import UNITS, Period, Stations, Words, read_stations
@@ -25,6 +25,7 @@ from edaphic.covariates.grid import cells_of, grid_like
 from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.sources import Layer, Source, open_layer
 from edaphic.errors import TableError
+from edaphic.progress import Say, quiet
 
 FEET = ("ft", "feet", "foot", "us survey foot", "us_ft", "usft")
 COMPRESS: dict[str, Literal["deflate", "none"]] = {"deflate": "deflate", "none": "none"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,7 +32,6 @@ SQUARES = 7
 
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
 
-Say = Callable[[str, int, int], None]
 
 
 class ReadsWindows(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from edaphic.covariates.sensors.pairs import Pairs
 from edaphic.covariates.sources import check_sources, open_layer
 from edaphic.covariates.window import windows
 from edaphic.errors import RasterError, TableError
-
-Say = Callable[[str, int, int], None]
+from edaphic.progress import Say
 
 COLUMNS = (
     "band", "slope", "intercept", "slope_low", "slope_high", "intercept_low", "intercept_high", "correlation", "count", "method",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,8 +18,7 @@ from edaphic.covariates.sensors.pairs import Flags, Pairs, Screen, screened
 from edaphic.covariates.sources import Layer, check_sources, open_layer
 from edaphic.covariates.window import Window, windows
 from edaphic.errors import RasterError
-
-Say = Callable[[str, int, int], None]
+from edaphic.progress import Say
 
 SIZE = 512
 """Rows and columns that are read at a time; the pairs do not depend on it."""

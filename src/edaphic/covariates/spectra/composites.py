@@ -22,10 +22,11 @@ from edaphic.covariates.spectra.periods import shared_days
 from edaphic.covariates.spectra.reading import ElsewhereError, OpenScene, open_scene
 from edaphic.covariates.spectra.reflectance import Float
 from edaphic.covariates.spectra.scene import Scene, quality_notes
-from edaphic.covariates.spectra.single import THREADS, Say, check_outputs, layer_of, possible, said_now
+from edaphic.covariates.spectra.single import THREADS, check_outputs, layer_of, possible, said_now
 from edaphic.covariates.spectra.statistics import Statistic, greenest, read_statistic, reduced
 from edaphic.covariates.window import Window, windows
 from edaphic.errors import RasterError
+from edaphic.progress import Say
 
 SIDES = (256, 128, 64, 32, 16)
 """Rows and columns of a window, of which the largest is taken that the memory allows."""

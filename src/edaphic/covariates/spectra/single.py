@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -20,8 +20,7 @@ from edaphic.covariates.spectra.reflectance import Coefficients, Float
 from edaphic.covariates.spectra.scene import Scene, missing, quality_notes
 from edaphic.covariates.window import Window, windows
 from edaphic.errors import RasterError
-
-Say = Callable[[str, int, int], None]
+from edaphic.progress import Say
 
 SIDE = 512
 """Rows and columns computed at a time: about 2 MB for each band and index."""

@@ -23,8 +23,7 @@ from edaphic.covariates.terrain.focal import Spans, disc_of_cells, disc_of_metre
 from edaphic.covariates.terrain.local import LOCAL, Margins, local_attributes
 from edaphic.covariates.window import Window, windows
 from edaphic.errors import RasterError
-
-Say = Callable[[str, int, int], None]
+from edaphic.progress import Say
 
 TILE = 512
 """Side of the windows; discs that reach far are computed in larger ones."""

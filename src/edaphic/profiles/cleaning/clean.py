@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from edaphic.errors import TableError
-from edaphic.profiles.cleaning.depths import HIGHEST_CM, depths, rock, stack, without_end
+from edaphic.profiles.cleaning.depths import HIGHEST_CM, depths, rock, rock_within, stack, without_end
 from edaphic.profiles.cleaning.places import Box, attributes, check_box, ids, places, years
 from edaphic.profiles.cleaning.replicates import same_depths
 from edaphic.profiles.cleaning.rules import LOG_COLUMNS, RULE_GROUPS, RULES, concat_repairs, repair_rows
@@ -117,6 +117,7 @@ def clean(
     _contents(work)
     same_depths(work)
     stack(work)
+    rock_within(work)
     return work.result()
 
 
@@ -144,6 +145,7 @@ def clean_property(horizons: pd.DataFrame, *, shift_organic: bool = False) -> tu
     work.drop(~np.isfinite(value), "value missing")
     same_depths(work)
     stack(work)
+    rock_within(work)
     return work.result()
 
 

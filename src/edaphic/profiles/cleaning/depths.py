@@ -51,11 +51,7 @@ def without_end(work: Worktable) -> Bools:
 
 
 def rock(work: Worktable, endless: Bools) -> None:
-    """Depth of rock: below the last horizon, be it one that cannot be used for its values, where a profile ends on it.
-
-    A stated depth within the horizons is put at their end: soil was described there.
-    """
-    _rock_within(work)
+    """Depth of rock of profiles that end on it: below their last horizon, be it one that cannot be used for its values."""
     if "below" not in work:
         return
     if "rock_depth_cm" not in work:
@@ -70,8 +66,8 @@ def rock(work: Worktable, endless: Bools) -> None:
     work.put("rock_depth_cm", work.core.index[known], _largest(work, work.core["bottom_cm"].to_numpy())[known])
 
 
-def _rock_within(work: Worktable) -> None:
-    """Depths of rock above the end of the horizons."""
+def rock_within(work: Worktable) -> None:
+    """Depths of rock above the end of the horizons that have a value: these are soil. One without may be the rock itself."""
     if "rock_depth_cm" not in work:
         return
     stated = work.values("rock_depth_cm").to_numpy(dtype=np.float64)

@@ -58,7 +58,6 @@ RULE_GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "reversed": "top and bottom swapped",
             "zero thickness": "horizon dropped",
             "rock below a horizon without depth": "what lies below left unknown",
-            "rock depth above the end of the horizons": "lower depth of the last horizon taken",
         },
         "values of one horizon": {
             "reported stock negative or infinite": "set missing",
@@ -78,6 +77,7 @@ RULE_GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "nested": "the inner horizon dropped",
             "overlap": "top moved to the bottom of the horizon above, a reported stock reduced in proportion",
             "gap": "left unobserved",
+            "rock depth above the end of the horizons": "lower depth of the last horizon taken",
         },
         "one property alone": {
             "value missing": "horizon dropped",
