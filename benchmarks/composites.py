@@ -72,7 +72,7 @@ def ours(folder: Path, memory_mb: int) -> tuple[float, float, float]:
     """Wall seconds, processor seconds and peak memory of the command."""
     out = folder / "ours"
     shutil.rmtree(out, ignore_errors=True)
-    words = ["indices", str(folder / "scenes"), "--statistic", "median", "--indices", "ndvi", "--no-compress"]
+    words = ["indices", str(folder / "scenes"), "--statistic", "median", "--indices", "ndvi", "--compress", "none"]
     return watched([sys.executable, "-m", "edaphic", *words, "--memory", str(memory_mb), "-o", str(out)])
 
 

@@ -72,7 +72,7 @@ def test_options(command):
     status, _, fault = command("scenes", "--indices", "ndvi", "--mask", "fill,snow", "-o", "out")
     assert status == 2 and "quality takes away every cell" in fault
     assert sorted(path.name for path in Path("out").iterdir()) == ["mine.txt", "savi.tif"]
-    assert command("scenes", "--indices", "all", "--no-compress", "-o", "out")[0] == 0
+    assert command("scenes", "--indices", "all", "--compress", "none", "-o", "out")[0] == 0
     assert len(list(Path("out").glob("*.tif"))) == 25 and Path("out/mine.txt").exists()
 
 

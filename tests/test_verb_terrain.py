@@ -116,7 +116,7 @@ def test_flow_is_that_of_the_whole(command: Command) -> None:
     filled = fill.fill(z, cells, min_slope_deg=0.01)
     area = flow.flow_area(filled, cells, method="mfd", convergence=1.1)
     local = local_attributes(filled, cells, ["slope", "aspect"])
-    sca = wetness.specific_catchment_area(area, cells, local["aspect"])
+    sca = wetness.specific_catchment_area(area, cells)
     expected = {
         "filled": filled,
         "flow_mfd": area,

@@ -15,7 +15,7 @@ from edaphic.covariates.spectra.periods import read_months, read_period
 from edaphic.covariates.spectra.quality import DEFAULT_MASK
 from edaphic.covariates.spectra.scaling import Told
 from edaphic.covariates.spectra.scenes import Words, read_bands
-from edaphic.errors import RasterError
+from edaphic.errors import RasterError, RunError
 from edaphic.verbs import indices as verbs
 
 
@@ -138,15 +138,15 @@ def indices(
         typer.Option(help="SENSOR=TABLE: CSV with band, slope, intercept that bring its bands to another sensor.", show_default=False),
     ] = None,
     memory: Annotated[float, typer.Option(help="Memory for a composite's windows, in MB.")] = 512.0,
-    compress: Annotated[
-        bool, typer.Option("--compress/--no-compress", help="Cloud-optimised GeoTIFFs, or plain ones that are written faster.")
-    ] = True,
+    compress: Annotated[str, typer.Option(help="deflate (cloud-optimised) or none (faster).")] = "deflate",
 ) -> None:
     """Spectral indices of a scene, or composites of many scenes."""
     told = Told(scale, offset, level, keep_outside)  # type: ignore[arg-type]
     words = Words(None if bands is None else read_bands(bands), sensor, told, qa, qa_scheme)
     wanted = verbs.Wanted(_words(names), printed, () if mask == "none" else _words(mask), _coefficients(normalise or []))
-    how: dict[str, Any] = {"words": words, "wanted": wanted, "like": like, "compress": "deflate" if compress else "none"}
+    if compress not in ("deflate", "none"):
+        raise RunError(f"--compress {compress}; expected deflate or none")
+    how: dict[str, Any] = {"words": words, "wanted": wanted, "like": like, "compress": compress}
     stack = _stacking(statistic, period, months, band_composites, min_count, bare_soil, first, memory)
     with listening() as listener:
         if stack is None:

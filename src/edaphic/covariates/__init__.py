@@ -1,7 +1,7 @@
 """Rasters in, one aligned stack out: the grid, its layers, their values at places and by window."""
 
 from edaphic.covariates.area import cell_area_m2
-from edaphic.covariates.doubts import class_doubts
+from edaphic.covariates.doubts import angle_doubts, class_doubts
 from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_from_region, grid_like
 from edaphic.covariates.handles import close_rasters
@@ -22,6 +22,7 @@ __all__ = [
     "Stack",
     "TimedStack",
     "Window",
+    "angle_doubts",
     "build",
     "build_timed",
     "cell_area_m2",

@@ -1,4 +1,4 @@
-"""Rasters that are declared continuous but look like codes of classes."""
+"""Rasters that are declared continuous but look like codes of classes, or like angles."""
 
 from __future__ import annotations
 
@@ -46,4 +46,18 @@ def looks_like_classes(source: Source) -> str:
 def class_doubts(sources: Sequence[Source]) -> list[str]:
     """One note for each continuous source that looks like classes."""
     reasons = [(source.name, looks_like_classes(source)) for source in sources if source.kind == "continuous"]
-    return [f"{name} is taken for continuous, but {why}: kind: class?" for name, why in reasons if why]
+    notes = [f"{name} is taken for continuous, but {why}: kind: class?" for name, why in reasons if why]
+    return notes + angle_doubts([source.name for source in sources if source.kind == "continuous"])
+
+
+def angle_doubts(names: Sequence[str]) -> list[str]:
+    """One note for each name of an aspect.
+
+    >>> angle_doubts(["slope", "aspect_90m"])
+    ['aspect_90m looks like an angle, and 359 and 1 degree have no mean between them: northness and eastness in its place?']
+    """
+    return [
+        f"{name} looks like an angle, and 359 and 1 degree have no mean between them: northness and eastness in its place?"
+        for name in names
+        if "aspect" in name.lower()
+    ]

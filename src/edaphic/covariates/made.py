@@ -33,6 +33,8 @@ class MadeLayer:
         What else the file says of itself: method, source, settings.
     kind : {"continuous", "class"}
         Codes of classes are never averaged in overviews.
+    circular : bool
+        An angle: 359 and 1 degree have no mean between them, so overviews take the nearest cell.
     dtype : str
         Of the numbers on disk.
 
@@ -51,6 +53,7 @@ class MadeLayer:
     description: str
     tags: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["continuous", "class"] = "continuous"
+    circular: bool = False
     dtype: Literal["float32", "uint8", "uint16", "int16"] = "float32"
 
     @property
@@ -67,7 +70,7 @@ class MadeLayer:
     def words(self) -> Words:
         """What the finished file says."""
         tags = {"TITLE": self.name, "DESCRIPTION": self.description, "UNIT": self.unit, **self.tags}
-        return Words(self.unit, self.description, tags, self.kind == "class")
+        return Words(self.unit, self.description, tags, self.kind == "class" or self.circular)
 
 
 @contextmanager

@@ -88,7 +88,9 @@ def _dem(recipe: Recipe, recipe_path: Path) -> Dem:
 
 
 def _look_at_dem(recipe: Recipe, recipe_path: Path) -> list[str]:
-    return list(_dem(recipe, recipe_path).notes)
+    asked = recipe.covariates.terrain
+    assert asked is not None
+    return [*_dem(recipe, recipe_path).notes, *covariates.angle_doubts(asked.attributes)]
 
 
 def _terrain(job: Job, folder: Path) -> None:

@@ -116,6 +116,8 @@ def formula_of(name: str, options: TerrainOptions) -> str:
         return f"z - mean of a disc of radius {options.radius:g} {options.radius_unit}{own}"
     if name == "ls":
         return LS_FORMULAS[options.ls]
+    if name == "sca" and options.rules.compat == "saga":
+        return "area / (dx |cos aspect| + dy |sin aspect|) (SAGA)"
     if name in HALVED and options.rules.compat == "saga":
         return f"{ATTRIBUTES[name].formula}, with half of r and t (SAGA)"
     return ATTRIBUTES[name].formula
@@ -195,7 +197,7 @@ ATTRIBUTES: Mapping[str, Attribute] = {
     "flow_mfd": Attribute(
         "m2", "Area that drains through the cell, to all lower neighbours", "shares as slope^CONVERGENCE", "Freeman 1991", "flow"
     ),
-    "sca": Attribute("m2/m", "Specific catchment area", "area / (dx |cos aspect| + dy |sin aspect|)", "Gruber and Peckham 2009", "flow"),
+    "sca": Attribute("m2/m", "Specific catchment area", "area / side of the cell", "Beven and Kirkby 1979", "flow"),
     "twi": Attribute(
         "ln(m)", "Topographic wetness index", "ln(sca / tan slope), tan slope at least 0.001", "Beven and Kirkby 1979", "flow"
     ),

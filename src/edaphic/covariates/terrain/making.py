@@ -111,7 +111,8 @@ def _layer(name: str, dem: Dem, options: TerrainOptions) -> MadeLayer:
         "SOURCE": Path(dem.facts.path).name,
         **settings_of(name, options),
     }
-    return MadeLayer(name, attribute.unit, attribute.meaning, {key: value for key, value in tags.items() if value})
+    told = {key: value for key, value in tags.items() if value}
+    return MadeLayer(name, attribute.unit, attribute.meaning, told, circular=name == "aspect")
 
 
 def _disc(dem: Dem, options: TerrainOptions) -> Spans:
@@ -190,7 +191,8 @@ def _indices(
     sizes = cells[top:bottom]
     local = local_attributes(block, sizes, ["slope", "aspect"], rules=replace(options.rules, edges="extend"), margins=margins)
     slope, aspect = local["slope"], local["aspect"]
-    sca = wetness.specific_catchment_area(area[window.slices], sizes, aspect, compat=compat)
+    # On cones the side of the cell is nearer to the true area per width (4 % high) than the width seen along the aspect (16 % low).
+    sca = wetness.specific_catchment_area(area[window.slices], sizes, aspect if compat == "saga" else None, compat=compat)
     found = {"sca": sca} if "sca" in names else {}
     if "twi" in names:
         found["twi"] = wetness.topographic_wetness_index(sca, slope)
