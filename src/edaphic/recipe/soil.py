@@ -165,7 +165,12 @@ class Depth(Section):
     order: Literal["density", "content"] = Field(
         default="density", description="Spline of the carbon density of the horizons, or of their content first, as the papers do."
     )
-    lam: float = Field(default=0.1, ge=0, le=1e15, description="Smoothness of the spline (no unit); 0 follows the horizons where a smooth positive curve can.")
+    lam: float = Field(
+        default=0.1,
+        ge=0,
+        le=1e15,
+        description="Smoothness of the spline (no unit); 0 follows the horizons where a smooth positive curve can."
+    )
     min_coverage: float = Field(default=1.0, gt=0, le=1, description="Share of a layer (0 to 1) that must be observed.")
     max_gap_cm: float = Field(default=0.0, ge=0, description="Widest gap between horizons, in cm, counted as observed.")
 
