@@ -133,7 +133,7 @@ def test_what_is_unchanged_is_not_made_again(made, tmp_path):
     run.run(made, out, until="rasters")
     before = json.loads((out / "run.json").read_text())["stages"]["rasters"]["finished"]
     told = yaml.safe_load(made.read_text(encoding="utf-8"))
-    told["covariates"]["max_gap_years"] = 4
+    told["covariates"]["undated_year"] = 2004
     made.write_text(yaml.safe_dump(told), encoding="utf-8")
     run.run(made, out, until="covariates")
     assert json.loads((out / "run.json").read_text())["stages"]["rasters"]["finished"] == before
@@ -142,13 +142,39 @@ def test_what_is_unchanged_is_not_made_again(made, tmp_path):
     np.testing.assert_allclose(band(out / "covariates" / "clay_0-20cm.tif"), 20 / 4 + 20 / 2 + 40 / 4)
 
 
+def test_rasters_follow_the_grid_and_zones_the_period_of_the_maps(made, tmp_path):
+    told = yaml.safe_load(made.read_text(encoding="utf-8"))
+    with rasterio.open(made.parent / "dem.tif") as source:
+        like, height = source.profile, source.read(1)
+    write(made.parent / "like.tif", height, like)
+    for years, level in (((1990, 1999), 5.0), ((2006, 2015), 15.0)):
+        write(made.parent / f"warm_{years[0]}_{years[1]}.tif", np.full(height.shape, level, dtype="float32"), like)
+    told["grid"] = {"like": "like.tif"}
+    told["covariates"]["layers"].append({"path": "warm_{from}_{to}.tif"})
+    told["covariates"]["zones"] |= {"mat": "warm", "mat_c": 10.0}
+    del told["covariates"]["indices"]
+    made.write_text(yaml.safe_dump(told), encoding="utf-8")
+    out = tmp_path / "run"
+    run.run(made, out, until="rasters")
+    assert set(np.unique(band(out / "covariates" / "climate_zone.tif"))) <= {1, 4}
+    told["maps"]["period"] = [1990, 1999]
+    made.write_text(yaml.safe_dump(told), encoding="utf-8")
+    run.run(made, out, until="rasters")
+    assert set(np.unique(band(out / "covariates" / "climate_zone.tif"))) <= {2, 3}
+    step = like["transform"] * like["transform"].scale(2)
+    coarse = like | {"transform": step, "height": height.shape[0] // 2, "width": height.shape[1] // 2}
+    write(made.parent / "like.tif", height[::2, ::2][: coarse["height"], : coarse["width"]], coarse)
+    run.run(made, out, until="rasters")
+    assert band(out / "covariates" / "clay_0-20cm.tif").shape == (height.shape[0] // 2, height.shape[1] // 2)
+
+
 FAULTS = {
     "dem": (lambda told: told["covariates"]["terrain"].update(dem="none.tif"), r"terrain\.dem: found no file '.*none\.tif'; expected"),
     "attribute": (lambda told: told["covariates"]["terrain"].update(attributes=["slop"]), r"attributes\[0\]: found 'slop'; expected"),
     "scenes": (lambda told: told["covariates"]["indices"].update(scenes="none"), r"indices\.scenes: found no file"),
     "index": (lambda told: told["covariates"]["indices"].update(indices=["ndwx"]), r"ndwx"),
     "stations": (lambda told: told["covariates"]["climate"].update(values=["tmin"]), r"no column 'tmin'; expected one of"),
-    "months": (lambda told: told["covariates"]["climate"].update(monthly=True), r"monthly: .*found no months; expected monthly: false"),
+    "months": (lambda told: told["covariates"]["climate"].update(monthly=True), r"found no mat_01 .*expected monthly: false"),
     "means": (lambda told: told["covariates"]["depth_means"][0].update(layers=["0-60"]), r"clay"),
     "zones": (lambda told: told["covariates"]["zones"].update(mat="temp"), r"zones.*'temp'.*expected one of"),
     "twice": (

@@ -364,7 +364,8 @@ def _inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
         "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
     }
     paths["making"] = {recipe.resolve(told, recipe_path, name) for name in recipe.named_to_make(told) if not recipe.is_elsewhere(name)}
-    made_of = ("making", "rasters") if told.covariates.zones is not None else ("making",)
+    paths["grid"] = {recipe.resolve(told, recipe_path, name) for name in grid}
+    made_of = ("making", "rasters") if told.covariates.zones is not None else ("making", "grid")
     read = {
         "profiles": ("tables", "by_depth"),
         "rasters": made_of,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,19 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, value: float) -> None:
 def test_one_name_twice_and_a_file_for_a_folder(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match="slope to be made twice"), making(tmp_path, GRID, [SLOPE, SLOPE]):
         pass
+    (tmp_path / "slope.tif").mkdir()
+    with pytest.raises(RasterError, match=r"slope\.tif: a folder; expected a file"), making(tmp_path, GRID, [SLOPE, COUNT]):
+        pass
     (tmp_path / "file").write_text("")
     with pytest.raises(RasterError, match="no folder that can be written to"), making(tmp_path / "file", GRID, [SLOPE]):
         pass
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".slope.tif.{gone.pid}.making").write_text("half")
+    (tmp_path / f".other.tif.{gone.pid}.making").write_text("of another raster")
+    with making(tmp_path, GRID, [SLOPE]):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".other.tif.{gone.pid}.making", "slope.tif"]

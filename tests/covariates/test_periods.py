@@ -45,7 +45,19 @@ def test_a_year_takes_the_period_that_holds_it_or_the_nearest() -> None:
 
 
 def test_of_two_periods_equally_far_the_later_one_counts() -> None:
-    assert nearest_period([1997.5], PERIODS)[0].tolist() == [2]
+    assert nearest_period([1997], [(1990, 1995), (1999, 2005)])[0].tolist() == [1]
+
+
+def test_parts_of_a_year_belong_to_it() -> None:
+    which, gap = nearest_period([1990.7, 1991.0], [(1985, 1990), (1991, 1995)])
+    assert which.tolist() == [0, 1] and gap.tolist() == [0, 0]
+
+
+def test_a_stack_of_covariates_by_period_only(tmp_path: Path) -> None:
+    stack = build_timed(three(tmp_path)[1:], GRID)
+    values, reason, _ = stack.sample([21.5, 99.0], [41.5, 41.5], [1992, 1992])
+    assert values["ndvi"].tolist()[0] == pytest.approx(0.1)
+    assert reason.tolist() == ["", "outside the grid"]
 
 
 SPANS = st.lists(st.tuples(st.integers(1900, 2000), st.integers(0, 9)), min_size=1, max_size=5, unique_by=lambda pair: pair[0])
@@ -55,7 +67,7 @@ SPANS = st.lists(st.tuples(st.integers(1900, 2000), st.integers(0, 9)), min_size
 def test_no_period_is_nearer_than_the_one_chosen(spans: list[tuple[int, int]], year: float) -> None:
     periods = sorted((first, first + length) for first, length in spans)
     which, gap = nearest_period([year], periods)
-    distances = [max(first - year, year - last, 0.0) for first, last in periods]
+    distances = [max(first - np.floor(year), np.floor(year) - last, 0.0) for first, last in periods]
     assert gap[0] == min(distances) == distances[which[0]]
 
 
@@ -63,13 +75,13 @@ def test_samples_take_the_value_of_their_year(tmp_path: Path) -> None:
     stack = build_timed(three(tmp_path), GRID)
     assert stack.names == ("slope", "ndvi")
     lon, lat = [21.5] * 6, [41.5] * 6
-    values, reason, matches = stack.sample(lon, lat, [1983, 1990, 2003, 1997.5, 1960, np.nan], max_gap=5)
+    values, reason, matches = stack.sample(lon, lat, [1983, 1990, 2003, 1998.5, 1960, np.nan], max_gap=5)
     np.testing.assert_allclose(values["ndvi"], [0.0, 0.1, 0.2, 0.2, np.nan, np.nan], rtol=1e-6)
     assert values["slope"].tolist() == [5.0] * 6
     assert reason.tolist() == ["", "", "", "", "no period of ndvi within 5 years", "no year, and ndvi is by period"]
     assert matches["samples"].tolist() == [1, 1, 2, 2]
     assert matches["outside"].tolist() == [1, 0, 1, 0]
-    assert matches["largest_gap_years"].tolist()[:3] == [2.0, 0.0, 2.5]
+    assert matches["largest_gap_years"].tolist()[:3] == [2.0, 0.0, 2.0]
 
 
 def test_reasons_of_place_are_told_too(tmp_path: Path) -> None:

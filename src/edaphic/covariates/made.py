@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import psutil
 from odc.geo.geobox import GeoBox
 
-from edaphic.covariates.band import BandWriter, Compress, Words, create, finish, finish_plain
+from edaphic.covariates.band import BandWriter, Compress, Words, create, finish, finish_plain, guarded
 from edaphic.errors import RasterError
 
 
@@ -120,6 +123,10 @@ def making(folder: Path, grid: GeoBox, layers: Sequence[MadeLayer], compress: Co
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RasterError(f"{folder}: no folder that can be written to ({error.strerror}); expected one") from error
+    blocked = [folder / f"{name}.tif" for name in names if (folder / f"{name}.tif").is_dir()]
+    if blocked:
+        raise RasterError(f"{path}: a folder; expected a file or nothing" for path in blocked)
+    _clear(folder, names)
     working = {layer.name: folder / f".{layer.name}.tif.{os.getpid()}.making" for layer in layers}
     ready = {layer.name: folder / f".{layer.name}.tif.{os.getpid()}.ready" for layer in layers}
     try:
@@ -133,7 +140,16 @@ def making(folder: Path, grid: GeoBox, layers: Sequence[MadeLayer], compress: Co
             end = finish if compress == "deflate" else finish_plain
             end(working[layer.name], ready[layer.name], layer.words)
         for name in names:  # all are whole: only now may they take the place of older ones
-            os.replace(ready[name], folder / f"{name}.tif")
+            guarded(lambda name=name: os.replace(ready[name], folder / f"{name}.tif"), folder / f"{name}.tif")  # type: ignore[misc]
     finally:
         for path in (*working.values(), *ready.values()):
             path.unlink(missing_ok=True)
+
+
+def _clear(folder: Path, names: Sequence[str]) -> None:
+    """Remove what processes that were killed have left of the same rasters."""
+    for name in names:
+        for path in folder.glob(f".{glob.escape(name)}.tif.*"):
+            match = re.fullmatch(r"(\d+)\.(?:making|ready)", path.name.removeprefix(f".{name}.tif."))
+            if match is not None and not psutil.pid_exists(int(match[1])):
+                path.unlink(missing_ok=True)

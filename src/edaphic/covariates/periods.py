@@ -164,7 +164,7 @@ def nearest_period(years: ArrayLike, periods: Sequence[Period]) -> tuple[NDArray
     Parameters
     ----------
     years : array_like, shape (n,)
-        NaN where not known.
+        NaN where not known. Parts of a year count to the year that they lie in.
     periods : sequence of (first, last), in their order
 
     Returns
@@ -179,9 +179,9 @@ def nearest_period(years: ArrayLike, periods: Sequence[Period]) -> tuple[NDArray
     --------
     >>> which, gap = nearest_period([1983, 1990, 1997.5, 2003], [(1985, 1990), (1990, 1995), (2000, 2005)])
     >>> which.tolist(), gap.tolist()
-    ([0, 1, 2, 2], [2.0, 0.0, 2.5, 0.0])
+    ([0, 1, 1, 2], [2.0, 0.0, 2.0, 0.0])
     """
-    known = np.asarray(years, dtype=np.float64)[:, None]
+    known = np.floor(np.asarray(years, dtype=np.float64))[:, None]
     first, last = np.asarray(periods, dtype=np.float64).T
     gaps = np.maximum(np.maximum(first - known, known - last), 0.0)
     gaps[np.isnan(gaps)] = np.inf

@@ -149,6 +149,8 @@ class Stack:
     def _reasons(self, values: NDArray[np.float32], row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.object_]:
         """Why cells lack a value; empty for those that lack none."""
         reasons = np.full(row.size, "", dtype=object)
+        if not self.layers:
+            return reasons
         empty = np.isnan(values)
         count = empty.sum(axis=1)
         first = np.argmax(empty, axis=1)

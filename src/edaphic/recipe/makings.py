@@ -151,9 +151,17 @@ class Climate(Section):
         >>> Climate(stations="a.csv", values=["t"], dem="d.tif", monthly=True).covariates[:2]
         ('t_01', 't_02')
         """
-        if self.bioclim:
-            return tuple(self.bioclim)
-        return tuple(f"{name}_{month:02d}" for name in self.values for month in range(1, 13)) if self.monthly else tuple(self.values)
+        return tuple(self.bioclim) or self.fields
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the grids of the stations: what no file name may hold becomes an underscore.
+
+        >>> Climate(stations="a.csv", values=["T mean"], dem="d.tif").fields
+        ('T_mean',)
+        """
+        names = [re.sub(r"[^\w.-]+", "_", name) for name in self.values]
+        return tuple(f"{name}_{month:02d}" for name in names for month in range(1, 13)) if self.monthly else tuple(names)
 
 
 def _with_texts(sources: object) -> object:

@@ -22,6 +22,10 @@ FEWEST_WHOLE = 50
 """Fewest profiles observed over all layers that the whole depth is mapped from."""
 
 
+OF_ZONES = ("covariates.layers", "covariates.max_gap_years", "maps.period")
+"""Keys that rasters depend on only where climate zones are made, of other covariates and for the year of the maps."""
+
+
 PARTS: Mapping[str, tuple[str, ...]] = {
     "profiles": ("profiles",),
     "rasters": (
@@ -31,7 +35,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "covariates.climate",
         "covariates.depth_means",
         "covariates.zones",
-        "covariates.layers",
+        *OF_ZONES,
     ),
     "covariates": ("grid", "covariates"),
     "model": ("seed", "profiles", "model", "evidence"),
@@ -46,13 +50,13 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
     """What a recipe says under some sections or keys.
 
-    The rasters are made of the listed layers only where zones are made of them, so those count only then.
+    What only climate zones are made of counts only where they are made.
     """
     told = recipe.model_dump(mode="json")
     found: dict[str, object] = {}
     for part in parts:
         section, _, key = part.partition(".")
-        if part == "covariates.layers" and recipe.covariates.zones is None:
+        if part in OF_ZONES and recipe.covariates.zones is None:
             continue
         found[part] = told[section][key] if key else told[section]
     return found

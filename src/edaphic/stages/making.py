@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from edaphic import covariates
 from edaphic.covariates import Source
 from edaphic.covariates.climate import How, Period, Words
 from edaphic.covariates.climate.making import Checked, Wanted, make_climate, read_checked
 from edaphic.covariates.depth_means import Layer, depth_faults, write_depth_means
-from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.spectra.composing import BareSoil, Composing
 from edaphic.covariates.spectra.composites import composite
 from edaphic.covariates.spectra.finding import choose_indices, find_scenes, read_coefficients
@@ -26,13 +23,11 @@ from edaphic.covariates.terrain.dem import Dem, open_dem
 from edaphic.covariates.terrain.evidence import examine
 from edaphic.covariates.terrain.local import LocalRules
 from edaphic.covariates.terrain.making import make_terrain
-from edaphic.covariates.zones import climate_doubts, climate_zones
+from edaphic.covariates.zones import write_climate_zones
 from edaphic.errors import EdaphicError, RasterError, TableError
 from edaphic.recipe import DepthMeans, Recipe, covariate_layers, is_elsewhere, made_layers, read_layer, resolve
 from edaphic.stages.covering import map_year
 from edaphic.stages.job import Job, covariates_of, grid_of
-
-ZONE_WINDOW = 512
 
 STATION_ROLES = {"elevation_m": "elevation", "station_id": "station"}
 """Roles of a station table as the reader calls them, where the recipe uses the names of our own tables."""
@@ -160,11 +155,16 @@ def _stations(recipe: Recipe, recipe_path: Path) -> Checked:
         asked.elevation_from_dem,
         dem_unit=asked.dem_unit,
     )
-    months = len(checked.stations.names) > len(asked.values)
-    if months != asked.monthly:
-        found = "months of each column" if months else "no months"
-        raise TableError(f"covariates.climate.monthly: {asked.stations}: found {found}; expected monthly: {'true' if months else 'false'}")
+    found = set(checked.files().values())
+    lacking = [name for name in asked.fields if name not in found]
+    if lacking:
+        hint = "monthly: true" if len(found) > len(asked.values) else "monthly: false" if asked.monthly else "the columns of the table"
+        raise TableError(f"covariates.climate: {asked.stations}: found no {lacking[0]} (it gives {_some(sorted(found))}); expected {hint}")
     return checked
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _how(recipe: Recipe) -> How:
@@ -242,22 +242,11 @@ def _zones(job: Job, folder: Path) -> None:
     rasters = [_in_work(entry, job.out, folder) for entry in made_here]
     grid = grid_of(job.recipe, job.recipe_path)
     wanted = [entry for entry in rasters if entry.source.name in (asked.mat, asked.map)]
-    stack = covariates.build_timed(wanted, grid).during(map_year(job)).select([asked.mat, asked.map])
-    layer = MadeLayer(
-        asked.name,
-        "1",
-        "Climate zone by mean annual temperature and precipitation",
-        {"MAT_THRESHOLD_C": f"{asked.mat_c:g}", "MAP_THRESHOLD_MM": f"{asked.map_mm:g}"},
-        kind="class",
-        dtype="uint8",
+    stack = covariates.build_timed(wanted, grid).during(map_year(job), job.recipe.covariates.max_gap_years).select([asked.mat, asked.map])
+    mat_c, map_mm = (layer.source for layer in stack.layers)
+    _, doubts = write_climate_zones(
+        mat_c, map_mm, grid, folder, name=asked.name, map_threshold_mm=asked.map_mm, mat_threshold_c=asked.mat_c, say=job.say
     )
-    doubts: dict[str, None] = {}
-    with making(folder, grid, [layer]) as writers:
-        for window in covariates.windows(grid, ZONE_WINDOW):
-            mat_c, map_mm = stack.read(window)
-            doubts |= dict.fromkeys(climate_doubts(mat_c, map_mm))
-            zones = climate_zones(mat_c, map_mm, map_threshold_mm=asked.map_mm, mat_threshold_c=asked.mat_c)
-            writers[asked.name].write(window, np.where(zones == 0, np.nan, zones.astype(np.float64)))
     for doubt in doubts:
         job.say(f"note: {asked.name}: {doubt}", 0, 0)
 
