@@ -91,7 +91,10 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         faults.append(_all_outside(raw, grid))
     if faults:
         raise EdaphicError(faults)
-    notes = profiles.doubts(raw) + covariates.class_doubts(sources) + made_notes
+    faults, suspects = covariates.nodata_doubts(covariates.build([*sources], grid)) if sources else ([], [])
+    if faults:
+        raise EdaphicError(faults)
+    notes = profiles.doubts(raw) + covariates.class_doubts(sources) + _first(suspects) + made_notes
     if outside > 0.2:
         notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
     size = _size(told, (grid.shape[0], grid.shape[1]), len(kinds), rows)
@@ -102,6 +105,11 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         if recipe.table_file(source.horizons) is None
     ]
     return told, replace(size, values=(*lines, *profiles.value_lines(raw)), notes=tuple(notes), contents=tuple(contents))
+
+
+def _first(notes: Sequence[str], most: int = 5) -> list[str]:
+    """The first of many like notes."""
+    return [*notes[:most], *([f"and {len(notes) - most} more covariates likewise"] if len(notes) > most else [])]
 
 
 def _content_hash(table: pd.DataFrame) -> str:

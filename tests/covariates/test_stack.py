@@ -3,13 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from affine import Affine
+from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from edaphic.covariates.facts import Source, expand
 from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_like
 from edaphic.covariates.sources import check_sources
-from edaphic.covariates.stack import Stack, build, describe
+from edaphic.covariates.stack import Stack, build, describe, nodata_doubts
 from edaphic.covariates.window import Window, windows
 from edaphic.errors import RasterError
 
@@ -204,3 +206,17 @@ def test_sampling_of_africa_agrees_with_the_description(shared) -> None:
     sites = pd.read_csv(folder / "afsp_sites.csv.gz")
     _, reason = stack.sample(sites["LONWGS84"], sites["LATWGS84"])
     assert len(paths) == 38 and (reason == "").sum() == 15_612
+
+
+def test_minus_9999_without_a_tag_is_a_fault_where_nothing_is_near(tmp_path: Path) -> None:
+    how = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "float32", "crs": "EPSG:32634"}
+    grid = GeoBox((4, 4), Affine(10.0, 0, 0, 0, -10.0, 40.0), "EPSG:32634")
+    for name, values in (("cover", np.linspace(0, 1, 16)), ("depth", np.linspace(-9900, -1, 16))):
+        values = values.reshape(1, 4, 4).astype("float32")
+        values[0, 0, :2] = -9999
+        with rasterio.open(tmp_path / f"{name}.tif", "w", transform=grid.affine, **how) as file:
+            file.write(values)
+    faults, notes = nodata_doubts(build([Source(name, tmp_path / f"{name}.tif") for name in ("cover", "depth")], grid))
+    assert len(faults) == 1 and faults[0].startswith("cover: ") and "-9999 in 12 % of its cells, far from all others" in faults[0]
+    assert notes == ["depth: no nodata tag, and -9999 in 12 % of its cells: give nodata if it means none"]
+    assert nodata_doubts(build([Source("cover", tmp_path / "cover.tif", nodata=-9999)], grid)) == ([], [])

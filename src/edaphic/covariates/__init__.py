@@ -9,7 +9,7 @@ from edaphic.covariates.periods import Dated, TimedStack, build_timed, check_dat
 from edaphic.covariates.polygon_layers import PolygonLayer, open_polygons
 from edaphic.covariates.polygons import rasterise, region_mask
 from edaphic.covariates.sources import AnyLayer, Layer, check_sources, open_any, open_layer
-from edaphic.covariates.stack import Stack, build, describe
+from edaphic.covariates.stack import Stack, build, describe, nodata_doubts
 from edaphic.covariates.window import Window, window_box, windows
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "grid_like",
     "labelled_source",
     "nearest_period",
+    "nodata_doubts",
     "open_any",
     "open_layer",
     "open_polygons",

@@ -30,6 +30,9 @@ OUTSIDE, NODATA = "outside its source", "nodata"
 LOOKED_AT = 16
 """Most windows of 256 rows and columns that :func:`describe` reads of each layer."""
 
+FAR = 500.0
+"""A negative number such as -9999 that lies farther than this, and than the others among themselves, below all others is no value."""
+
 SUSPECTS = (-999.0, -9999.0, -99999.0, -32768.0, 32767.0, 255.0, 65535.0, float(np.finfo(np.float32).min))
 """Values that files without a nodata tag often use to say "no value"."""
 
@@ -251,8 +254,35 @@ def _range(layer: AnyLayer, looked_at: Sequence[Window]) -> tuple[float, float, 
     return valid / cells, low if valid else np.nan, high if valid else np.nan
 
 
+def nodata_doubts(stack: Stack) -> tuple[list[str], list[str]]:
+    """Layers whose smallest or largest number looks like a missing nodata tag.
+
+    Returns
+    -------
+    (faults, notes) : lists of str
+        A fault where a negative one such as -9999 lies far from all other numbers, a note else.
+
+    Raises
+    ------
+    RasterError
+        A file cannot be read.
+    """
+    faults, notes = [], []
+    for layer in stack.layers:
+        for said, far in _suspects(layer):
+            if far:
+                faults.append(f"{layer.name}: {layer.facts.path}: {said}, far from all others; expected nodata for it, or as the file says")
+            else:
+                notes.append(f"{layer.name}: {said}: give nodata if it means none")
+    return faults, notes
+
+
 def _suspicion(layer: AnyLayer) -> list[str]:
-    """A smallest or largest stored number that looks like a missing nodata tag, in evenly spread parts of the file."""
+    return [f"{said}: give nodata if it means none" for said, _ in _suspects(layer)]
+
+
+def _suspects(layer: AnyLayer) -> list[tuple[str, bool]]:
+    """Numbers that look like a missing nodata tag, in evenly spread parts of the file, and whether they are far below all others."""
     facts = layer.facts
     if facts.nodata is not None or facts.masked or not isinstance(layer, Layer):
         return []
@@ -264,14 +294,14 @@ def _suspicion(layer: AnyLayer) -> list[str]:
         ]
     values = np.concatenate(blocks)
     values = values[~np.isnan(values)]
-    notes = []
+    found = []
     for extreme in (values.min(initial=np.inf), values.max(initial=-np.inf)):
         if extreme in SUSPECTS:
-            share = float((values == extreme).mean())
-            notes.append(
-                f"no nodata tag, and {extreme:.9g} in {100 * share:.2g} % of its cells: give nodata if it means none"
-            )
-    return notes
+            others = values[values != extreme]
+            share = 100.0 * (values.size - others.size) / values.size
+            far = bool(extreme < 0 and others.size and others.min() - extreme > max(np.ptp(others), FAR))
+            found.append((f"no nodata tag, and {extreme:.9g} in {share:.2g} % of its cells", far))
+    return found
 
 
 def _spread(parts: Sequence[Window]) -> list[Window]:

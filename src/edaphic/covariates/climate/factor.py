@@ -143,6 +143,24 @@ def singular_terms(basis: Basis, scaled: Floats, weights: Floats | None = None, 
     return [int(k) for k in np.flatnonzero(diagonal < least)]
 
 
+def freedom(basis: Basis, scaled: Floats) -> int:
+    """Degrees of freedom below which a surface can stay: the places, and one more for each covariate that differs within a place.
+
+    Stations at one place share the radial function; no smoothing makes the surface pass through both.
+
+    Examples
+    --------
+    >>> from edaphic.covariates.climate.basis import basis_for
+    >>> twice = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
+    >>> freedom(basis_for(twice, 2, 2), twice)
+    4
+    """
+    _, first, place = np.unique(scaled[:, : basis.dims], axis=0, return_index=True, return_inverse=True)
+    within = scaled[:, basis.dims :] - scaled[first[place.ravel()], basis.dims :]
+    apart = int(np.linalg.matrix_rank(within)) if within.size and np.any(within) else 0
+    return len(first) + apart
+
+
 def factorise(basis: Basis, points: ArrayLike, weights: ArrayLike | None = None) -> Factor:
     """Factorise the equations of all fields at these stations.
 

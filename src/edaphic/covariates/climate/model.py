@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edaphic.covariates.climate.basis import Basis, basis_for
-from edaphic.covariates.climate.factor import THREADS, singular_terms
+from edaphic.covariates.climate.factor import THREADS, freedom, singular_terms
 from edaphic.covariates.climate.places import WIDE_KM, Elevation, Metric, Places, middle, places_for
-from edaphic.covariates.climate.smoothing import Criterion
+from edaphic.covariates.climate.smoothing import Criterion, TooFree
 from edaphic.covariates.climate.spline import Floats, Splines, fit
 from edaphic.covariates.climate.stations import Stations
 from edaphic.covariates.climate.tables import named
@@ -22,6 +22,9 @@ from edaphic.errors import TableError
 
 THIN = 0.01
 """Stations whose second coordinate has a smaller part than this apart from the first lie on one line for all that matters."""
+
+POLAR_DEG = 80.0
+"""Beyond this latitude longitude and latitude are no coordinates for a straight line."""
 
 TIED = 0.01
 """Elevation whose part apart from a linear function of the position is below this is one, for all that matters."""
@@ -160,17 +163,28 @@ def fit_climate(stations: Stations, how: How | None = None, keep: bool = False, 
     [[1.0]]
     """
     how = how or How()
-    faults = _faults(stations, how)
+    faults = climate_faults(stations, how)
     if faults:
         raise TableError(faults)
+    places, basis, points = basis_of(stations, how)
+    values = forward_all(stations.values, transforms_of(stations, how))
+    try:
+        splines = fit(basis, points, values, how.smoothing, weights_of(stations, how), keep, threads)
+    except TooFree as fault:
+        raise TableError(f"{fault}, as many as places lie apart from each other") from fault
+    return Model(how, stations, places, splines)
+
+
+def climate_faults(stations: Stations, how: How) -> list[str]:
+    """Every fault of stations and choices that :func:`fit_climate` refuses, without fitting; empty where there is none."""
+    return _faults(stations, how) or _shortfalls(stations, how, *basis_of(stations, how)[1:])
+
+
+def basis_of(stations: Stations, how: How) -> tuple[Places, Basis, Floats]:
+    """Coordinates, basis and points (n, d + q) of the splines of these stations."""
     places = places_of(stations, how)
     points = _points(places, stations)
-    basis = basis_for(points, how.order, places.dims, places.surface)
-    faults = _shortfalls(stations, how, basis, points)
-    if faults:
-        raise TableError(faults)
-    values = forward_all(stations.values, transforms_of(stations, how))
-    return Model(how, stations, places, fit(basis, points, values, how.smoothing, weights_of(stations, how), keep, threads))
+    return places, basis_for(points, how.order, places.dims, places.surface), points
 
 
 def places_of(stations: Stations, how: How) -> Places:
@@ -199,6 +213,8 @@ def _faults(stations: Stations, how: How) -> list[str]:
         faults.append(f"order {how.order}: expected 2 or 3")
     if how.elevation_scale is not None and not (np.isfinite(how.elevation_scale) and how.elevation_scale > 0):
         faults.append(f"elevation scale {how.elevation_scale:g}: expected a positive number")
+    if how.elevation_scale is not None and how.elevation != "spline":
+        faults.append(f"elevation scale {how.elevation_scale:g}: found elevation {how.elevation}; expected elevation spline beside it")
     if not isinstance(how.transform, str):
         unknown = sorted(set(how.transform) - set(stations.variables))
         faults += [
@@ -216,27 +232,40 @@ def _faults(stations: Stations, how: How) -> list[str]:
 def _shortfalls(stations: Stations, how: How, basis: Basis, points: Floats) -> list[str]:
     """Fields whose stations are too few, or lie so that they do not fix the terms without penalty."""
     scaled, faults = basis.scaled(points), []
+    degrees = _flat_degrees(stations)
     needed = basis.terms + SPARE
     seen: dict[bytes, str] = {}
     for k, name in enumerate(stations.names):
         have = np.isfinite(stations.values[:, k])
         key = have.tobytes()
         if key not in seen:
-            seen[key] = _shortfall(scaled[have], basis, how, needed)
+            seen[key] = _shortfall(scaled[have], degrees[have], basis, how, needed)
         if seen[key]:
             faults.append(f"{name}: {seen[key]}")
-        elif not isinstance(how.smoothing, str) and not basis.terms < how.smoothing < have.sum():
-            faults.append(
-                f"{name}: {how.smoothing:g} degrees of freedom; expected above {basis.terms} and below its {int(have.sum())} stations"
-            )
+        elif not isinstance(how.smoothing, str) and not basis.terms < how.smoothing < (most := freedom(basis, scaled[have])):
+            places = "" if most == have.sum() else f", for some of its {int(have.sum())} stations share a place"
+            faults.append(f"{name}: {how.smoothing:g} degrees of freedom; expected above {basis.terms} and below {most}{places}")
     return faults
 
 
-def _shortfall(scaled: Floats, basis: Basis, how: How, needed: int) -> str:
+def _flat_degrees(stations: Stations) -> Floats:
+    """Longitude and latitude, of about equal length: shape (n, 2)."""
+    lon0, lat0, _ = middle(stations.lon, stations.lat)
+    lon = stations.lon - 360.0 * np.round((stations.lon - lon0) / 360.0)
+    return np.column_stack([lon * np.cos(np.radians(min(abs(lat0), POLAR_DEG))), stations.lat])
+
+
+def _on_one_line(places: Floats) -> bool:
+    line = basis_for(places, 2, 2)
+    return bool(singular_terms(line, line.scaled(places), least=THIN))
+
+
+def _shortfall(scaled: Floats, degrees: Floats, basis: Basis, how: How, needed: int) -> str:
     if len(scaled) < needed:
         return f"{len(scaled)} stations have a value; expected at least {needed} for elevation {how.elevation} and order {how.order}"
-    line = basis_for(scaled[:, : basis.dims][:, :2], 2, 2)
-    if basis.surface == "flat" and singular_terms(line, line.scaled(scaled[:, :2]), least=THIN):
+    # A transect that is straight in degrees is bent in km, and the other way round.
+    straight = _on_one_line(degrees) and np.abs(degrees[:, 1]).max() < POLAR_DEG
+    if straight or (basis.surface == "flat" and _on_one_line(scaled[:, :2])):
         return f"its {len(scaled)} stations lie on one line or at one place; expected stations around a region"
     if how.elevation != "none":
         # Whether linear or a coordinate of its own, elevation must be more than a function of the position.

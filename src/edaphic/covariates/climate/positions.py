@@ -13,7 +13,7 @@ from pyproj.exceptions import CRSError
 
 from edaphic.covariates.climate.tables import Floats, column_of, numbers
 
-UNITS = {"m": 1.0, "km": 1000.0, "ft": 0.3048}
+UNITS = {"m": 1.0, "ft": 0.3048, "us-ft": 1200.0 / 3937.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "km": 1000.0}
 """Metres in a unit of elevation."""
 
 

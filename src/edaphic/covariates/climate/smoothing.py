@@ -37,6 +37,10 @@ EXACT = 1e-12
 """Data whose part off the plane is below this share of the data lie on the plane, but for rounding."""
 
 
+class TooFree(ValueError):
+    """Degrees of freedom that no smoothing of these stations has."""
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """What the criteria need of a factorisation.
@@ -107,7 +111,7 @@ def choose(spectrum: Spectrum, squares: Floats, method: Criterion | float, scale
 
     Raises
     ------
-    ValueError
+    TooFree
         Degrees of freedom that no smoothing can have.
 
     Examples
@@ -179,7 +183,7 @@ def _of_df(spectrum: Spectrum, df: float) -> float:
     used = spectrum.eigenvalues[_positive(spectrum)]
     most = spectrum.terms + len(used)
     if not spectrum.terms < df < most:
-        raise ValueError(f"degrees of freedom {df:g}: expected more than {spectrum.terms} and fewer than {most}")
+        raise TooFree(f"degrees of freedom {df:g}: expected more than {spectrum.terms} and fewer than {most}")
 
     def excess(x: float) -> float:
         return float(np.sum(used / (used + math.exp(x)))) + spectrum.terms - df

@@ -175,7 +175,7 @@ def fit(
     Raises
     ------
     ValueError
-        See :func:`factorise`.
+        See :func:`factorise`; :class:`TooFree` for degrees of freedom that the stations do not have.
 
     Examples
     --------
@@ -189,10 +189,10 @@ def fit(
     ([[3.0]], 3.0)
     """
     table, data = np.asarray(points, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    weight = _weights(weights, data.shape)
+    weight = _weights(weights, data)
     scaled = basis.scaled(table)
     kernel, polynomial = np.zeros(data.shape), np.zeros((basis.terms, data.shape[1]))
-    groups = _patterns(data, weight)
+    groups = patterns(data, weight)
 
     def solved(fields: tuple[int, ...]) -> tuple[Factor | None, _Solved]:
         have = np.isfinite(data[:, fields[0]])
@@ -217,16 +217,22 @@ def _root_mean_square(errors: Floats) -> float:
     return float(np.sqrt(np.mean(errors**2))) if len(errors) else 0.0
 
 
-def _weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Floats:
+def _weights(weights: ArrayLike | None, values: Floats) -> Floats:
+    """Of mean 1 over the stations that have a value, so that the variance is that of an average one of them."""
     if weights is None:
-        return np.ones(shape)
+        return np.ones(values.shape)
     given = np.asarray(weights, dtype=np.float64)
-    given = np.broadcast_to(given[:, None] if given.ndim == 1 else given, shape)
-    return np.asarray(given / np.nanmean(given, axis=0))  # of mean 1, so that the variance is that of an average station
+    given = np.broadcast_to(given[:, None] if given.ndim == 1 else given, values.shape)
+    have = np.isfinite(values)
+    return np.asarray(given * have.sum(axis=0) / np.where(have, given, 0.0).sum(axis=0))
 
 
-def _patterns(values: Floats, weights: Floats) -> list[tuple[int, ...]]:
-    """Fields that can share a factorisation, in order of their first."""
+def patterns(values: Floats, weights: Floats) -> list[tuple[int, ...]]:
+    """Fields that share a factorisation, in order of their first: they have values at the same stations, with the same weights.
+
+    >>> patterns(np.array([[1.0, 2.0, np.nan], [1.0, 2.0, 3.0]]), np.ones((2, 3)))
+    [(0, 1), (2,)]
+    """
     groups: dict[bytes, list[int]] = {}
     for field in range(values.shape[1]):
         have = np.isfinite(values[:, field])

@@ -11,9 +11,10 @@ import psutil
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
-from scipy.spatial import ConvexHull, QhullError
 
 from edaphic.covariates.climate.factor import BLOCK, THREADS, spread_out
+from edaphic.covariates.climate.heights import HIGHEST_M, LOWEST_M, Heights
+from edaphic.covariates.climate.hull import Hull
 from edaphic.covariates.climate.model import Model
 from edaphic.covariates.climate.spline import Floats
 from edaphic.covariates.climate.stations import Stations
@@ -29,9 +30,6 @@ LARGEST, SMALLEST = 1024, 64
 
 SQUARES = 7
 """Square matrices of the stations that are held while one factorisation is made."""
-
-LOWEST_M, HIGHEST_M = -500.0, 9000.0
-
 
 
 class ReadsWindows(Protocol):
@@ -49,7 +47,7 @@ class ReadsWindows(Protocol):
 
 @dataclass
 class Extrapolation:
-    """Cells with a value, and those of them that lie beyond the stations."""
+    """Cells with an elevation, and those of them that lie beyond the stations; cells on a cell of the DEM that no ground can be."""
 
     cells: int = 0
     outside_hull: int = 0
@@ -62,13 +60,17 @@ class Extrapolation:
         """For the screen."""
         if not self.cells:
             return ["no cell of the grid has an elevation"]
-        said = [
+        return [
             f"extrapolated {100 * self.outside_hull / self.cells:.1f} % of the cells lie outside the hull of the stations, "
             f"{100 * self.outside_elevations / self.cells:.1f} % above or below all of them"
         ]
-        if self.odd_elevations:
-            said.append(f"{self.odd_elevations:,} cells of the DEM are below {LOWEST_M:g} or above {HIGHEST_M:g} m: taken for no value")
-        return said
+
+    def notes(self) -> list[str]:
+        """What was mended."""
+        if not self.odd_elevations:
+            return []
+        limits = f"{LOWEST_M:g} or above {HIGHEST_M:,.0f} m"
+        return [f"{self.odd_elevations:,} cells of the grid lie on cells of the DEM below {limits}: taken for no value"]
 
 
 @dataclass(frozen=True)
@@ -131,28 +133,6 @@ def fit_threads(stations: Stations, memory: int | None, errors: bool) -> int:
     raise RunError(f"--memory: {memory / 1e9:g} GB; expected at least {least:.2f} GB for the equations of {n:,} stations")
 
 
-class Hull:
-    """Convex hull of the stations in the plane; of stations around the world there is none, and nothing lies outside."""
-
-    def __init__(self, places_km: Floats, world: bool = False) -> None:
-        self._world = world
-        try:
-            self._planes: Floats | None = np.asarray(ConvexHull(places_km).equations)
-        except QhullError:
-            self._planes = None
-
-    def outside(self, places_km: Floats) -> NDArray[np.bool_]:
-        """Whether each place lies outside."""
-        if self._world:
-            return np.zeros(len(places_km), dtype=bool)
-        if self._planes is None:
-            return np.ones(len(places_km), dtype=bool)
-        out = np.zeros(len(places_km), dtype=bool)
-        for a, b, c in self._planes:
-            out |= a * places_km[:, 0] + b * places_km[:, 1] + c > 1e-9
-        return out
-
-
 def blocks(
     model: Model,
     dem: ReadsWindows,
@@ -190,12 +170,9 @@ def blocks(
     Block
     """
     found = Extrapolation() if found is None else found
-    hull = Hull(model.places.plane_km(model.stations.lon, model.stations.lat), model.places.metric == "sphere")
+    hull = Hull(_for_hull(model, model.stations.lon, model.stations.lat))
     for window in windows(dem.grid, side or window_side(model, memory, errors)):
-        metres = dem.read(window).astype(np.float64) * dem_unit_m
-        odd = (metres < LOWEST_M) | (metres > HIGHEST_M)
-        found.odd_elevations += int(odd.sum())
-        metres[odd] = np.nan
+        metres = _metres(dem, window, dem_unit_m, found)
         lon, lat = centres(dem.grid, window, WGS84)
         known = np.isfinite(metres) & np.isfinite(lon) & np.isfinite(lat)
         beyond = _beyond(model, hull, lon, lat, metres, known, found)
@@ -204,6 +181,22 @@ def blocks(
         values = _spread(model, model.predict(lon[known], lat[known], metres[known]), known)
         errors_there = _errors(model, lon, lat, metres, known) if errors else {}
         yield Block(window, values, errors_there)
+
+
+def _metres(dem: ReadsWindows, window: Window, unit_m: float, found: Extrapolation) -> Floats:
+    """Elevations of a window; NaN where no ground can be."""
+    stored, odd = dem.read_checked(window) if isinstance(dem, Heights) else (dem.read(window), np.zeros(window.shape, dtype=bool))
+    metres = stored.astype(np.float64) * unit_m
+    with np.errstate(invalid="ignore"):
+        strange = (metres < LOWEST_M) | (metres > HIGHEST_M)
+    metres[strange] = np.nan
+    found.odd_elevations += int((odd | strange).sum())
+    return metres
+
+
+def _for_hull(model: Model, lon: Floats, lat: Floats) -> Floats:
+    """Coordinates in which the hull of the stations is looked for: unit vectors where the spline lives on the sphere, else km."""
+    return model.places.globe(lon, lat) if model.places.metric == "sphere" else model.places.plane_km(lon, lat)
 
 
 def _spread(model: Model, values: Floats, known: NDArray[np.bool_]) -> dict[str, Floats]:
@@ -219,7 +212,7 @@ def _beyond(
 ) -> NDArray[np.bool_]:
     low, high = _elevation_range(model)
     outside = np.zeros(known.shape, dtype=bool)
-    outside[known] = hull.outside(model.places.plane_km(lon[known], lat[known]))
+    outside[known] = hull.outside(_for_hull(model, lon[known], lat[known]))
     with np.errstate(invalid="ignore"):
         apart = known & ((metres < low) | (metres > high))
     found.cells += int(known.sum())

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from edaphic.covariates.climate.basis import Basis
-from edaphic.covariates.climate.factor import THREADS, singular_terms, spread_out
-from edaphic.covariates.climate.smoothing import Criterion
+from edaphic.covariates.climate.factor import THREADS, freedom, singular_terms, spread_out
+from edaphic.covariates.climate.smoothing import Criterion, TooFree
 from edaphic.covariates.climate.spline import fit
 
 Floats = NDArray[np.float64]
@@ -93,7 +93,7 @@ def predict_withheld(
     Returns
     -------
     float array of shape (n, fields)
-        NaN where there is no value, or where the other folds do not carry a spline.
+        NaN where there is no value, or where the other folds do not carry a spline, or not with the degrees of freedom asked for.
     """
     out = np.full(values.shape, np.nan)
     scaled = basis.scaled(points)
@@ -101,9 +101,12 @@ def predict_withheld(
     def withhold(which: int) -> None:
         inside = fold == which
         seen = np.where(inside[:, None], np.nan, values)
-        able = [f for f in range(values.shape[1]) if _carries(basis, scaled[np.isfinite(seen[:, f])])]
+        able = [f for f in range(values.shape[1]) if _carries(basis, scaled[np.isfinite(seen[:, f])], smoothing)]
         if able:
-            splines = fit(basis, points, seen[:, able], smoothing, None if weights is None else weights[:, able], threads=1)
+            try:
+                splines = fit(basis, points, seen[:, able], smoothing, None if weights is None else weights[:, able], threads=1)
+            except TooFree:  # places so near each other that they count as one
+                return
             predicted = splines.predict(points[inside], threads=1)
             out[np.ix_(inside, np.array(able))] = predicted if back is None else back(predicted, splines.spread, able)
 
@@ -113,8 +116,10 @@ def predict_withheld(
     return out
 
 
-def _carries(basis: Basis, scaled: Floats) -> bool:
-    return len(scaled) > basis.terms + 1 and not singular_terms(basis, scaled)
+def _carries(basis: Basis, scaled: Floats, smoothing: Criterion | float) -> bool:
+    if len(scaled) <= basis.terms + 1 or singular_terms(basis, scaled):
+        return False
+    return isinstance(smoothing, str) or smoothing < freedom(basis, scaled)
 
 
 @dataclass(frozen=True)
