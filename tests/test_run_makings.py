@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import rasterio
 import yaml
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
@@ -128,6 +129,13 @@ def test_one_run_makes_all_and_maps_with_it(made, tmp_path):
     assert {"ndvi_1998-2005", "ndvi_2006-2015"} <= set(described.index)
 
 
+def test_a_dem_of_another_region_is_found_before(made):
+    with rasterio.open(made.parent / "dem.tif", "r+") as source:
+        source.transform = Affine.translation(3e6, 0) * source.transform
+    with pytest.raises(EdaphicError, match=r"covariates\.terrain\.dem: .*no overlap with the grid"):
+        run.check(made)
+
+
 def test_what_is_unchanged_is_not_made_again(made, tmp_path):
     out = tmp_path / "run"
     run.run(made, out, until="rasters")
@@ -140,6 +148,33 @@ def test_what_is_unchanged_is_not_made_again(made, tmp_path):
     (made.parent / "c0.tif").write_bytes((made.parent / "c5.tif").read_bytes())
     run.run(made, out, until="rasters")
     np.testing.assert_allclose(band(out / "covariates" / "clay_0-20cm.tif"), 20 / 4 + 20 / 2 + 40 / 4)
+
+
+def test_what_one_part_is_made_of_leaves_the_others(made, tmp_path):
+    said: list[str] = []
+    out = tmp_path / "run"
+    listener = Listener(lambda name, note: None, lambda text, done, total: said.append(text), lambda seconds: None)
+    run.run(made, out, until="rasters", listener=listener)
+    assert not [text for text in said if "taken over" in text]
+    before = {name: band(out / "covariates" / name) for name in ("twi.tif", "mat.tif", "ndvi_2006-2015.tif")}
+    told = yaml.safe_load(made.read_text(encoding="utf-8"))
+    told["covariates"]["zones"]["mat_c"] = 9.0
+    made.write_text(yaml.safe_dump(told), encoding="utf-8")
+    run.run(made, out, until="rasters", listener=listener)
+    parts = ["terrain", "indices", "climate", "depth_means"]
+    assert [text for text in said if "taken over" in text] == [f"{part}: unchanged, taken over" for part in parts]
+    for name, values in before.items():
+        np.testing.assert_array_equal(band(out / "covariates" / name), values)
+    said.clear()
+    first = next((made.parent / "landsat").glob("*20120808*_SR_B5.TIF"))
+    with rasterio.open(first, "r+") as source:
+        source.write(source.read(1) + np.uint16(3000), 1)
+    run.run(made, out, until="rasters", listener=listener)
+    assert "indices: unchanged, taken over" not in said and "terrain: unchanged, taken over" in said
+    assert not np.array_equal(band(out / "covariates" / "ndvi_2006-2015.tif"), before["ndvi_2006-2015.tif"])
+    (out / "covariates" / "twi.tif").write_bytes(b"spoilt")
+    run.run(made, out, until="rasters", listener=listener)
+    np.testing.assert_array_equal(band(out / "covariates" / "twi.tif"), before["twi.tif"])
 
 
 def test_rasters_follow_the_grid_and_zones_the_period_of_the_maps(made, tmp_path):
@@ -180,6 +215,26 @@ FAULTS = {
     "twice": (
         lambda told: (told["covariates"]["zones"].update(name="slope"), told["account"].update(by=[])),
         r"zones\.name: found a second covariate named 'slope'",
+    ),
+    "class for a number": (
+        lambda told: told["covariates"]["zones"].update(mat="land_cover"),
+        r"zones\.mat: found 'land_cover', which has classes; expected numbers",
+    ),
+    "radius of nothing": (
+        lambda told: told["covariates"]["terrain"].update(attributes=["slope"]),
+        r"radius_m: found a radius without tpi; expected",
+    ),
+    "period twice": (
+        lambda told: told["covariates"]["indices"].update(periods=[[1998, 2005], [1998, 2005]]),
+        r"periods\[1\]: found \[1998, 2005\] a second time; expected each period once",
+    ),
+    "statistic": (
+        lambda told: told["covariates"]["indices"].update(statistic="mode"),
+        r"statistic: found 'mode'; expected one of median, mean",
+    ),
+    "unit of elevations": (
+        lambda told: told["covariates"]["climate"].update(elevation_unit="mi"),
+        r"elevation_unit: found 'mi'; expected",
     ),
     "nothing": (lambda told: told.update(covariates={"exclude": []}), r"covariates\.layers: found no covariate; expected"),
 }

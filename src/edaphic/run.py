@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
-import rasterio
 from odc.geo.geobox import GeoBox
 
 from edaphic import __version__, covariates, profiles, recipe, virtual
@@ -21,14 +19,13 @@ from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
 from edaphic.progress import Listener, silent
 from edaphic.recipe import Recipe
 from edaphic.stages import PARTS, STAGES, Job, check_makings, grid_of, heeded, sources_of
+from edaphic.stages.inputs import inputs_of, making_inputs
 from edaphic.stages.soil import read_checked
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
 DECIDING = ("numpy", "scikit-learn", "numba", "scipy", "rasterio", "pandas")
 """Libraries whose version can change the bits of a result: with another, stages run anew."""
 
-TABLES = (".csv", ".gz", ".parquet", ".txt", ".tsv")
-VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".dbf", ".shx", ".prj", ".cpg")
 DEMO_FOLDERS = ("input", "run")
 
 
@@ -231,13 +228,17 @@ def run(
         raise RunError(f"--until {until}: no such stage; expected one of {', '.join(names)}")
     wanted = names[: names.index(until) + 1] if until else names
     with open_run(out) as manifest:
-        job = Job(told, recipe_path, out, workers, __version__, _hash_of(told), hear.step)
+        libraries = {name: installed_version(name) for name in DECIDING}
+        job = Job(told, recipe_path, out, workers, __version__, _hash_of(told), hear.step, libraries)
         if fresh:
             manifest.forget(names)
-        inputs = {name: _inputs_of(told, recipe_path, name) for name in names}
+        inputs = {name: inputs_of(told, recipe_path, name) for name in names}
         digests = manifest.hash_inputs(path for paths in inputs.values() for path in paths)
         named = {name: {_named(job, path): digests[str(path)] for path in paths} for name, paths in inputs.items()}
         named["profiles"] |= dict(size.contents)
+        parts = making_inputs(told, recipe_path)
+        making = {part: {_named(job, path): digests[str(path)] for path in paths} for part, paths in parts.items()}
+        job = replace(job, making=making)
         manifest.head.update(_head(job, dict(sorted(item for files in named.values() for item in files.items()))))
         write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))
         for name in wanted:
@@ -355,55 +356,6 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
 """Stages whose files a stage reads."""
 
 
-def _inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
-    """Input files that a stage reads, with the files that belong to them."""
-    named = [name for source in told.profiles.sources for name in (source.horizons, source.sites) if name]
-    tables = {file for name in named if (file := recipe.table_file(name)) is not None}
-    by_depth = [grid for grid in (told.profiles.bulk_density_grid, told.profiles.coarse_fragments_grid) if grid is not None]
-    grid = {told.grid.like} if isinstance(told.grid, recipe.GridLike) else set()
-    grid |= {told.grid.region} if isinstance(told.grid, recipe.GridRegion) else set()
-    account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
-    account |= {by.path for by in told.account.by if not isinstance(by, str)}
-    paths: dict[str, set[Path]] = {
-        "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
-        "rasters": {recipe.resolve(told, recipe_path, name) for name in grid}
-        | {Path(entry.source.path) for entry in sources_of(told, recipe_path) if not recipe.is_elsewhere(str(entry.source.path))},
-        "account": {recipe.resolve(told, recipe_path, name) for name in account},
-        "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
-    }
-    paths["making"] = {recipe.resolve(told, recipe_path, name) for name in recipe.named_to_make(told) if not recipe.is_elsewhere(name)}
-    paths["grid"] = {recipe.resolve(told, recipe_path, name) for name in grid}
-    made_of = ("making", "rasters") if told.covariates.zones is not None else ("making", "grid")
-    read = {
-        "profiles": ("tables", "by_depth"),
-        "rasters": made_of,
-        "covariates": ("rasters",),
-        "maps": ("rasters",),
-        "account": ("rasters", "account"),
-    }
-    return sorted({member for kind in read.get(stage, ()) for path in paths[kind] for member in _members(path)})
-
-
-def _members(path: Path) -> list[Path]:
-    """A file and those that belong to it: the sources of a VRT, world files, the parts of a shapefile; the files of a folder."""
-    if path.is_dir():
-        return sorted(member for member in path.rglob("*") if member.is_file())
-    if not path.exists():  # a file within a zip file
-        return [parent for parent in path.parents if parent.is_file()][:1]
-    found = {path}
-    if path.suffix.lower() in TABLES:
-        return [path]
-    if path.suffix.lower() in VECTORS:
-        found |= {other for other in path.parent.glob(f"{glob.escape(path.stem)}.*") if other.suffix.lower() in VECTORS}
-        return sorted(found)
-    try:
-        with rasterio.open(path) as opened:
-            found |= {Path(name) for name in cast(Sequence[str], opened.files)}
-    except rasterio.errors.RasterioIOError:
-        return [path]  # what cannot be opened has been said by the check
-    return sorted(member for member in found if member.is_file())
-
-
 def _named(job: Job, path: Path) -> str:
     """A file as seen from the root of the recipe."""
     try:
@@ -419,7 +371,7 @@ def _key(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) ->
             "stage": stage,
             "recipe": heeded(job.recipe, PARTS[stage]),
             "inputs": dict(inputs),
-            "libraries": {name: installed_version(name) for name in DECIDING},
+            "libraries": dict(job.libraries),
             "before": {name: manifest.outputs_digest(name) for name in BEFORE[stage]},
         }
     )

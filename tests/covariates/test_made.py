@@ -64,6 +64,9 @@ def test_a_fault_leaves_what_was_there(tmp_path: Path) -> None:
         raise RuntimeError("half way")
     assert (tmp_path / "slope.tif").read_bytes() == b"older"
     assert [path.name for path in tmp_path.iterdir()] == ["slope.tif"]
+    with pytest.raises(RuntimeError, match="half"), making(tmp_path / "a" / "b", GRID, [SLOPE]):
+        raise RuntimeError("half way")
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("value", [1.5, -1.0, 65536.0, 65535.0])

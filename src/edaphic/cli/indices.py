@@ -37,10 +37,12 @@ def _bare_soil(text: str | None) -> BareSoil | None:
     if text is None or text == "default":
         return None if text is None else BareSoil()
     try:
-        low, high, nbr2 = (float(word) for word in text.split(","))
+        limits = [float(word) for word in text.split(",")]
     except ValueError:
-        raise RasterError(f"--bare-soil: found {text!r}; expected default, or three numbers such as -0.05,0.3,0.15") from None
-    return BareSoil(low, high, nbr2)
+        limits = []
+    if len(limits) not in (3, 4):
+        raise RasterError(f"--bare-soil: found {text!r}; expected default, or three or four numbers such as -0.05,0.3,0.15,0.4")
+    return BareSoil(*limits)
 
 
 def _stacking(
@@ -129,7 +131,8 @@ def indices(
     bare_soil: Annotated[
         str | None,
         typer.Option(
-            help="Only observations of bare soil: default, or NDVI_LOW,NDVI_HIGH,NBR2_HIGH such as -0.05,0.3,0.15.", show_default=False
+            help="Only observations of bare soil: default, or NDVI_LOW,NDVI_HIGH,NBR2_HIGH[,NDSII_HIGH] such as -0.05,0.3,0.15.",
+            show_default=False,
         ),
     ] = None,
     first: Annotated[str, typer.Option(help="indices (statistic of indices) or bands (index of statistics).")] = "indices",

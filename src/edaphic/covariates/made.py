@@ -119,6 +119,7 @@ def making(folder: Path, grid: GeoBox, layers: Sequence[MadeLayer], compress: Co
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RasterError(f"{folder}: {', '.join(twice)} to be made twice; expected names of their own")
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -141,8 +142,18 @@ def making(folder: Path, grid: GeoBox, layers: Sequence[MadeLayer], compress: Co
             end(working[layer.name], ready[layer.name], layer.words)
         for name in names:  # all are whole: only now may they take the place of older ones
             guarded(lambda name=name: os.replace(ready[name], folder / f"{name}.tif"), folder / f"{name}.tif")  # type: ignore[misc]
-    finally:
-        for path in (*working.values(), *ready.values()):
+    except BaseException:
+        _remove(working, ready)
+        for path in new:  # folders of this call that hold nothing
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        raise
+    _remove(working, ready)
+
+
+def _remove(*paths: Mapping[str, Path]) -> None:
+    for each in paths:
+        for path in each.values():
             path.unlink(missing_ok=True)
 
 

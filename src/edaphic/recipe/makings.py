@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
-from edaphic.recipe.faults import Fault
+from edaphic.recipe.faults import Fault, fail, meant
 from edaphic.recipe.values import DepthLayer, read_layer
 
 Period = Annotated[tuple[int, int], Field(strict=False)]
@@ -66,6 +66,22 @@ class Terrain(Section):
         default=None, gt=0, description="Radius of the topographic position index in m; by default the eight neighbours."
     )
 
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        names = given.get("attributes", ("tpi",))
+        if given.get("radius_m") is None or not isinstance(names, (list, tuple)) or "tpi" in names:
+            return []
+        return [Fault(("radius_m",), "a radius without tpi", "tpi among the attributes, or no radius")]
+
+
+STATISTICS = ("median", "mean", "min", "max", "max_ndvi", "bare_soil")
+
+
+def _known_statistic(word: str) -> str:
+    if word not in STATISTICS and re.fullmatch(r"p(100|[1-9]?[0-9])", word) is None:
+        fail(Fault((), repr(word), f"one of {', '.join(STATISTICS)}, or a percentile such as p10{meant(word, STATISTICS)}"))
+    return word
+
 
 class Indices(Section):
     """Spectral indices by period, from a folder of scenes."""
@@ -75,8 +91,8 @@ class Indices(Section):
     bands: Listed[Text] = Field(default=(), description="Bands whose reflectance is made too, such as red or swir1.")
     periods: Listed[Period] = Field(default=(), description="Years, first and last, of each composite; by default all scenes in one.")
     months: Listed[Annotated[int, Field(ge=1, le=12)]] = Field(default=(), description="Months whose scenes count; by default all.")
-    statistic: Annotated[str, Field(pattern=r"^(median|mean|max_ndvi|bare_soil|p([0-9]|[1-9][0-9]))$")] = Field(
-        default="median", description="What stands for the scenes: median, mean, p10 (any percentile), max_ndvi or bare_soil."
+    statistic: Annotated[str, AfterValidator(_known_statistic)] = Field(
+        default="median", description="What stands for the scenes: median, mean, min, max, p10 (any percentile), max_ndvi or bare_soil."
     )
     mask: Listed[Text] | None = Field(
         default=None, description="Marks of the quality band that leave a cell out; by default clouds and their shadows."
@@ -91,10 +107,16 @@ class Indices(Section):
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
-        return [
-            Fault(("periods", place), str(period), "[first year, last year], the first not after the last")
-            for place, period in enumerate(given.get("periods") or ())
-            if are_years(period) and period[0] > period[1]
+        periods = [tuple(period) if are_years(period) else None for period in given.get("periods") or ()]
+        faults = [
+            Fault(("periods", place), str(list(period)), "[first year, last year], the first not after the last")
+            for place, period in enumerate(periods)
+            if period is not None and period[0] > period[1]
+        ]
+        return faults + [
+            Fault(("periods", place), f"{list(period)} a second time", "each period once")
+            for place, period in enumerate(periods)
+            if period is not None and period in periods[:place]
         ]
 
 
@@ -118,6 +140,9 @@ class Climate(Section):
     dem_unit: Literal["m", "ft", "km"] | None = Field(default=None, description="Unit of the DEM; by default that of its file, else m.")
     elevation: Literal["linear", "spline", "none"] = Field(
         default="linear", description="Elevation as a linear part (one lapse rate), as a third dimension of the spline, or not at all."
+    )
+    elevation_unit: Literal["m", "ft", "km"] | None = Field(
+        default=None, description="Unit of the stations' elevations; by default what the name of their column says, else m."
     )
     elevation_from_dem: bool = Field(default=False, description="Take the elevation of stations that have none from the raster.")
     smoothing: Literal["gcv", "reml"] = Field(

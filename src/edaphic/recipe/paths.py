@@ -74,10 +74,12 @@ def _named_files(recipe: Recipe) -> Iterator[tuple[Loc, str]]:
             yield ("account", key, place, "path"), other.path
 
 
-def named_to_make(recipe: Recipe) -> list[str]:
-    """Files and folders that covariates are made of, as written."""
-    scenes = [recipe.covariates.indices.scenes] if recipe.covariates.indices is not None else []
-    return [name for _, name in _named_to_make(recipe)] + scenes
+def named_to_make(recipe: Recipe) -> dict[str, list[str]]:
+    """Files that covariates are made of, as written, for each part of the section; without those of scenes."""
+    found: dict[str, list[str]] = {}
+    for loc, name in _named_to_make(recipe):
+        found.setdefault(str(loc[1]), []).append(name)
+    return found | ({"indices": found.get("indices", [])} if recipe.covariates.indices is not None else {})
 
 
 def _named_to_make(recipe: Recipe) -> Iterator[tuple[Loc, str]]:

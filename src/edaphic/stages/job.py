@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,17 @@ from edaphic.covariates.zones import CODES
 from edaphic.manifest import key_of
 from edaphic.model.fit import TARGETS, Target
 from edaphic.progress import Say
-from edaphic.recipe import MadeCovariate, Recipe, address, covariate_layers, is_elsewhere, made_covariates, resolve, whole_layer
+from edaphic.recipe import (
+    MadeCovariate,
+    Recipe,
+    address,
+    covariate_layers,
+    is_elsewhere,
+    made_covariates,
+    made_layers,
+    resolve,
+    whole_layer,
+)
 
 FEWEST_WHOLE = 50
 """Fewest profiles observed over all layers that the whole depth is mapped from."""
@@ -64,7 +74,10 @@ def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Job:
-    """One run: the recipe and where it stands, the run folder, threads, and whom to tell of progress."""
+    """One run: the recipe and where it stands, the run folder, threads, and whom to tell of progress.
+
+    ``libraries`` are the versions that decide bits; ``making`` has the hashes of the inputs of each part of the stage of rasters.
+    """
 
     recipe: Recipe
     recipe_path: Path
@@ -73,6 +86,8 @@ class Job:
     version: str
     recipe_hash: str
     say: Say
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    making: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def path(self, value: str) -> Path:
         """Path of a file that the recipe names."""
@@ -153,14 +168,23 @@ def _legend(recipe: Recipe, recipe_path: Path, classes: Mapping[int, str] | str 
 
 def made_of(recipe: Recipe, out: Path) -> list[Dated]:
     """Rasters that the run has made, where its folder is ``out``."""
+    return _made(made_covariates(recipe), out)
+
+
+def _made(layers: Sequence[MadeCovariate], out: Path) -> list[Dated]:
     return [
         Dated(Source(layer.name, out / "covariates" / layer.file, kind=layer.kind, classes=_classes(layer)), layer.period)
-        for layer in made_covariates(recipe)
+        for layer in layers
     ]
 
 
 def _classes(layer: MadeCovariate) -> Mapping[int, str] | None:
     return None if layer.kind == "continuous" else CODES
+
+
+def rasters_of(job: Job) -> list[Dated]:
+    """All that the run has, with what it made and leaves out of the covariates."""
+    return sources_of(job.recipe, job.recipe_path) + _made(made_layers(job.recipe), job.out)
 
 
 def covariates_of(job: Job) -> list[Dated]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edaphic import covariates
 from edaphic.covariates import Source
@@ -25,29 +30,97 @@ from edaphic.covariates.terrain.local import LocalRules
 from edaphic.covariates.terrain.making import make_terrain
 from edaphic.covariates.zones import write_climate_zones
 from edaphic.errors import EdaphicError, RasterError, TableError
+from edaphic.manifest import key_of, sha256_of
 from edaphic.recipe import DepthMeans, Recipe, covariate_layers, is_elsewhere, made_layers, read_layer, resolve
 from edaphic.stages.covering import map_year
-from edaphic.stages.job import Job, covariates_of, grid_of
+from edaphic.stages.job import OF_ZONES, Job, grid_of, heeded, rasters_of, write_json
+
+MADE = "made.json"
 
 STATION_ROLES = {"elevation_m": "elevation", "station_id": "station"}
 """Roles of a station table as the reader calls them, where the recipe uses the names of our own tables."""
 
 
+Make = Callable[["Job", Path], None]
+
+
 def stage_rasters(job: Job, work: Path, partial: Path) -> None:
-    """Make what the recipe has made: terrain, indices, climate, means over depth, climate zones."""
+    """Make what the recipe has made: terrain, indices, climate, means over depth, climate zones.
+
+    A part whose recipe and inputs are those of the run before is taken over from it. ``covariates/made.json`` tells which files a part
+    has made, and from what.
+    """
     del partial
     folder = work / "covariates"
     asked = job.recipe.covariates
-    parts: tuple[tuple[object, Callable[[Job, Path], None]], ...] = (
-        (asked.terrain, _terrain),
-        (asked.indices, _indices),
-        (asked.climate, _climate),
-        (asked.depth_means, _depth_means),
-        (asked.zones, _zones),
+    parts: tuple[tuple[str, object, Make], ...] = (
+        ("terrain", asked.terrain, _terrain),
+        ("indices", asked.indices, _indices),
+        ("climate", asked.climate, _climate),
+        ("depth_means", asked.depth_means, _depth_means),
+        ("zones", asked.zones, _zones),
     )
-    for wanted, make in parts:
-        if wanted:
+    before = _read_made(job.out / "covariates" / MADE)
+    made: dict[str, dict[str, Any]] = {}
+    for name, wanted, make in parts:
+        if not wanted:
+            continue
+        key = _key(job, name, {part: entry["key"] for part, entry in made.items()})
+        there = set(_names(folder))
+        if not _take_over(before.get(name), key, job.out / "covariates", folder):
             make(job, folder)
+        else:
+            job.say(f"{name}: unchanged, taken over", 1, 1)
+        files = sorted(set(_names(folder)) - there)
+        made[name] = {"key": key, "files": {file: sha256_of(folder / file) for file in files}}
+    if made:
+        write_json(folder / MADE, made)
+
+
+def _key(job: Job, part: str, before: dict[str, str]) -> str:
+    """Hash of what a part is made from; zones are made of other parts too."""
+    sections: tuple[str, ...] = (f"covariates.{part}",)
+    if part in ("indices", "depth_means", "zones"):
+        sections += ("grid",)
+    if part == "zones":
+        sections += OF_ZONES
+    told = {
+        "version": job.version,
+        "recipe": heeded(job.recipe, sections),
+        "inputs": dict(job.making.get(part, {})),
+        "libraries": dict(job.libraries),
+        "before": before if part == "zones" else {},
+    }
+    return key_of(told)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def _read_made(path: Path) -> dict[str, Any]:
+    """What an earlier run has made; nothing where that is not known: then all is made anew."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _take_over(known: Any, key: str, place: Path, folder: Path) -> bool:
+    """Files of an earlier run in place of new ones, if they are what they were."""
+    if not isinstance(known, dict) or known.get("key") != key or not known.get("files"):
+        return False
+    files: dict[str, str] = known["files"]
+    if any(not (place / name).is_file() or sha256_of(place / name) != digest for name, digest in files.items()):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        try:
+            os.link(place / name, folder / name)
+        except OSError:  # a disk without links
+            shutil.copy2(place / name, folder / name)
+    return True
 
 
 def check_makings(recipe: Recipe, recipe_path: Path) -> tuple[list[str], list[str]]:
@@ -68,8 +141,18 @@ def check_makings(recipe: Recipe, recipe_path: Path) -> tuple[list[str], list[st
         try:
             notes += look(recipe, recipe_path)
         except EdaphicError as fault:
-            faults += fault.faults
+            faults += [_as_keys(line, look) for line in fault.faults]
     return faults, notes
+
+
+def _as_keys(line: str, look: object) -> str:
+    """A fault that speaks of options of a command, in keys of the recipe.
+
+    >>> _as_keys("--elevation-unit: found 'mi'", _look_at_stations)
+    "covariates.climate.elevation_unit: found 'mi'"
+    """
+    part = {_look_at_dem: "terrain", _look_at_scenes: "indices", _look_at_stations: "climate"}.get(look, "")  # type: ignore[call-overload]
+    return re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda word: f"covariates.{part}.{word[1].replace('-', '_')}", line) if part else line
 
 
 def _where(recipe: Recipe, recipe_path: Path, value: str) -> str:
@@ -85,7 +168,12 @@ def _dem(recipe: Recipe, recipe_path: Path) -> Dem:
 def _look_at_dem(recipe: Recipe, recipe_path: Path) -> list[str]:
     asked = recipe.covariates.terrain
     assert asked is not None
-    return [*_dem(recipe, recipe_path).notes, *covariates.angle_doubts(asked.attributes)]
+    dem = _dem(recipe, recipe_path)
+    source = Source("covariates.terrain.dem", _where(recipe, recipe_path, asked.dem), nodata=asked.nodata)
+    faults = covariates.check_sources([source], grid_of(recipe, recipe_path))
+    if faults:
+        raise RasterError(faults)
+    return [*dem.notes, *covariates.angle_doubts(asked.attributes)]
 
 
 def _terrain(job: Job, folder: Path) -> None:
@@ -149,7 +237,7 @@ def _stations(recipe: Recipe, recipe_path: Path) -> Checked:
         resolve(recipe, recipe_path, asked.stations),
         asked.values,
         resolve(recipe, recipe_path, asked.dem),
-        Words(**named, crs=asked.crs),
+        Words(**named, crs=asked.crs, elevation_unit=asked.elevation_unit),
         Period(asked.years, asked.min_years),
         _how(recipe),
         asked.elevation_from_dem,
@@ -229,6 +317,10 @@ def _look_at_zones(recipe: Recipe, recipe_path: Path) -> list[str]:
     names += [layer.name for layer in made_layers(recipe) if layer.name != asked.name]
     names = list(dict.fromkeys(names))
     missing = [(key, name) for key, name in (("mat", asked.mat), ("map", asked.map)) if name not in names]
+    classes = {str(layer.name) for layer in covariate_layers(recipe, recipe_path) if layer.kind == "class"}
+    coded = [(key, name) for key, name in (("mat", asked.mat), ("map", asked.map)) if name in classes]
+    if coded:
+        raise RasterError(f"covariates.zones.{key}: found {name!r}, which has classes; expected numbers" for key, name in coded)
     if missing:
         raise RasterError(f"covariates.zones.{key}: no covariate {name!r}; expected one of {', '.join(names)}" for key, name in missing)
     return []
@@ -238,7 +330,8 @@ def _zones(job: Job, folder: Path) -> None:
     """Climate zones on the grid, of two covariates: of those made just now, or of those that were there."""
     asked = job.recipe.covariates.zones
     assert asked is not None
-    made_here = [entry for entry in covariates_of(job) if entry.source.name != asked.name]
+    # What is excluded from the covariates may still tell the zone.
+    made_here = [entry for entry in rasters_of(job) if entry.source.name != asked.name]
     rasters = [_in_work(entry, job.out, folder) for entry in made_here]
     grid = grid_of(job.recipe, job.recipe_path)
     wanted = [entry for entry in rasters if entry.source.name in (asked.mat, asked.map)]

@@ -10,6 +10,8 @@ from typing import Literal
 from odc.geo.geobox import GeoBox
 
 from edaphic.covariates import close_rasters, grid_like
+from edaphic.covariates.spectra.checking import scene_faults
+from edaphic.covariates.spectra.coefficients import coefficient_faults
 from edaphic.covariates.spectra.composing import BareSoil, Composing
 from edaphic.covariates.spectra.composites import composite
 from edaphic.covariates.spectra.finding import choose_indices, find_scenes
@@ -98,6 +100,9 @@ def indices(
         raise RasterError(f"{scene}: found {len(found)} scenes ({listed}); expected one, or --statistic to make a composite of them")
     one = found[0]
     chosen, left_out = choose_indices([one], wanted.names, printed=wanted.printed)
+    wrong = coefficient_faults(wanted.coefficients, [one.sensor], roles_of(chosen))
+    if wrong:
+        raise RasterError(wrong)
     grid = _grid(one, roles_of(chosen), like)
     told = [f"scene       {one.name}{described(one)}", f"grid        {grid.height} x {grid.width} cells"]
     try:
@@ -161,6 +166,9 @@ def composites(
         wanted.coefficients,
         stack.memory_mb,
     )
+    wrong = scene_faults(found, how)
+    if wrong:
+        raise RasterError(wrong)
     grid = _grid(found[0], how.roles, like)
     told = [f"scenes      {len(found)}, {found[0].name} to {found[-1].name}", f"grid        {grid.height} x {grid.width} cells"]
     try:

@@ -123,7 +123,7 @@ def test_limits_and_what_a_factor_does(bands, factor):
         value = float(index(bands))
         if name != "evi" and not math.isnan(value):
             assert index.low - 1e-6 <= value <= index.high + 1e-6, name
-        if not index.needs_reflectance:
+        if not index.needs_reflectance and not abs(value) > 1e6:  # beyond, differences round to nothing
             again = float(index({role: band * factor for role, band in bands.items()}))
             assert again == pytest.approx(value, rel=1e-3, abs=1e-5, nan_ok=True), name
 

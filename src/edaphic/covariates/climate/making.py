@@ -14,25 +14,21 @@ import pandas as pd
 from edaphic.covariates.band import BandWriter
 from edaphic.covariates.bioclim import BIOCLIM
 from edaphic.covariates.climate.derived import Bioclimate, bioclimate_of
-from edaphic.covariates.climate.doubts import TEMPERATURE, elevation_doubts, elevation_faults, value_doubts
+from edaphic.covariates.climate.doubts import elevation_doubts, elevation_faults, value_doubts
 from edaphic.covariates.climate.evidence import evidence
-from edaphic.covariates.climate.model import How, Model, fit_climate
+from edaphic.covariates.climate.heights import HIGHEST_M, LOWEST_M, Heights, open_heights
+from edaphic.covariates.climate.memory import fit_threads, window_side
+from edaphic.covariates.climate.model import How, Model, climate_faults, fit_climate
+from edaphic.covariates.climate.notes import below_zero, fit_notes, withheld_notes
 from edaphic.covariates.climate.spline import Floats
-from edaphic.covariates.climate.stations import UNITS, Period, Stations, Words, read_stations
-from edaphic.covariates.climate.surfaces import HIGHEST_M, LOWEST_M, Block, Extrapolation, blocks, fit_threads, window_side
-from edaphic.covariates.climate.tables import named
+from edaphic.covariates.climate.stations import Period, Stations, Words, read_stations
+from edaphic.covariates.climate.surfaces import Block, Extrapolation, blocks
 from edaphic.covariates.grid import cells_of, grid_like
 from edaphic.covariates.made import MadeLayer, making
-from edaphic.covariates.sources import Layer, Source, open_layer
-from edaphic.errors import TableError
+from edaphic.errors import EdaphicError, RasterError, TableError
 from edaphic.progress import Say, quiet
 
-FEET = ("ft", "feet", "foot", "us survey foot", "us_ft", "usft")
 COMPRESS: dict[str, Literal["deflate", "none"]] = {"deflate": "deflate", "none": "none"}
-
-HALF = 0.5
-"""Share of effective degrees of freedom in the stations above which a network is thin for its field (Hutchinson and Gessler 1994)."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -75,7 +71,7 @@ class Checked:
     ----------
     stations : Stations
         With elevations.
-    layer : Layer
+    layer : Heights
         Elevation on the target grid.
     metres : float
         In the unit of the DEM.
@@ -84,7 +80,7 @@ class Checked:
     """
 
     stations: Stations
-    layer: Layer
+    layer: Heights
     metres: float
     notes: tuple[str, ...]
 
@@ -121,7 +117,7 @@ def read_checked(
     like: Path | None = None,
     dem_unit: str | None = None,
 ) -> Checked:
-    """Stations and DEM, with every fault that can be known before fitting, but for too few stations.
+    """Stations and DEM, with the faults of each; :func:`check_climate` tells whether they carry what is wanted.
 
     Parameters
     ----------
@@ -139,7 +135,7 @@ def read_checked(
         Table of positions, joined by station.
     like : Path, optional
         Raster whose grid is taken in place of the DEM's; the DEM is averaged or interpolated to it.
-    dem_unit : {"m", "ft", "km"}, optional
+    dem_unit : {"m", "ft", "us-ft", "dm", "cm", "mm", "km"}, optional
         Of the DEM; what its file says, or m.
 
     Raises
@@ -147,11 +143,36 @@ def read_checked(
     TableError, RasterError, GridError
         One line for each fault.
     """
+    how = how or How()
     read = read_stations(stations, values, words, period, sites)
-    layer = open_layer(Source("elevation", dem), grid_like(like or dem))
-    metres, notes = _metres(layer, dem_unit)
-    read, doubts = _with_elevations(read, layer, metres, how or How(), elevation_from_dem)
-    return Checked(read, layer, metres, (*read.notes, *notes, *doubts))
+    layer, notes = open_heights(dem, grid_like(like or dem), dem_unit)
+    read, doubts = _with_elevations(read, layer, how, elevation_from_dem)
+    return Checked(read, layer, layer.metres, (*read.notes, *notes, *doubts, *_weight_notes(read, stations, how)))
+
+
+def check_climate(checked: Checked, how: How, wanted: Wanted) -> list[str]:
+    """Every fault that can be known before anything is fitted; empty where :func:`make_climate` can begin.
+
+    Too few stations or on one line, stations without elevation, a transformation of a value that is not there or that its numbers do not
+    have, degrees of freedom beyond the stations, months that the bioclimatic variables need, two columns with one file name.
+
+    Parameters
+    ----------
+    checked : Checked
+    how, wanted
+        Choices of the splines and of the output.
+    """
+    faults = climate_faults(checked.stations, how)
+    try:
+        checked.files()
+    except EdaphicError as fault:
+        faults += fault.faults
+    if wanted.bioclim:
+        try:
+            bioclimate_of(checked.stations, wanted.precipitation_unit)
+        except EdaphicError as fault:
+            faults += fault.faults
+    return faults
 
 
 def write_climate(
@@ -193,17 +214,21 @@ def make_climate(
     Raises
     ------
     TableError, RunError, RasterError
-        Stations that do not carry the splines; too little memory; a file that cannot be written. Nothing is left half-written.
+        Stations that do not carry the splines; too little memory; a DEM without a cell of ground; a file that cannot be written. Nothing
+        is left half-written.
     """
+    faults = check_climate(checked, how, wanted)
+    if faults:
+        raise TableError(faults)
     files = checked.files() if files is None else files
     bio = bioclimate_of(checked.stations, wanted.precipitation_unit) if wanted.bioclim else None
-    threads = fit_threads(checked.stations, wanted.memory, wanted.errors)
+    threads = fit_threads(checked.stations, how, wanted.memory, wanted.errors)
     say("fitting", 0, 3)
     model = fit_climate(checked.stations, how, keep=wanted.errors, threads=threads)
     window_side(model, wanted.memory, wanted.errors)
     say("withholding stations", 1, 3)
     tables = evidence(model, wanted.withhold, say, threads)
-    found, below = Extrapolation(), dict.fromkeys(model.names, 0)
+    found, below, filled = Extrapolation(), dict.fromkeys(model.names, 0), 0
     layers = _layers(model, files, wanted, tables[0], bio)
     total = int(np.prod(checked.layer.grid.shape))
     with making(folder, checked.layer.grid, layers, COMPRESS[wanted.compress]) as writers:
@@ -215,29 +240,41 @@ def make_climate(
             _write_block(block, files, bio, writers)
             for name in model.names:
                 below[name] += int(np.sum(block.values[name] < 0))
+            filled += int(np.isfinite(block.values[model.names[0]]).sum())
             done += block.window.height * block.window.width
             say("grid", done, total)
-    notes = (*checked.notes, *_fit_notes(model), *_below_zero(model, below), *(bio.notes() if bio is not None else []))
+        if not filled:
+            raise RasterError(_no_cell(checked, found))
+    told = [*fit_notes(model), *withheld_notes(model, tables[1]), *found.notes(), *below_zero(model, below)]
+    notes = (*checked.notes, *told, *(bio.notes() if bio is not None else []))
     return MadeClimate(model, *tables, found, tuple(layer.name for layer in layers), notes)
 
 
-def _metres(layer: Layer, unit: str | None) -> tuple[float, list[str]]:
-    """Metres in the unit of the DEM."""
-    if unit is not None:
-        return UNITS[unit], []
-    if layer.facts.unit.strip().lower() in FEET:
-        return UNITS["ft"], [f"{Path(layer.facts.path).name}: in feet by its unit tag, brought to m"]
-    return 1.0, []
+def _no_cell(checked: Checked, found: Extrapolation) -> str:
+    path = checked.layer.facts.path
+    if found.cells:
+        return f"elevation: {path}: no cell among the stations and their elevations; expected some, or no --mask"
+    limits = f"{LOWEST_M:g} to {HIGHEST_M:,.0f} m"
+    return f"elevation: {path}: no cell of the grid has an elevation of {limits}; expected some, or the unit by --dem-unit"
 
 
-def _with_elevations(stations: Stations, layer: Layer, metres: float, how: How, elevation_from_dem: bool) -> tuple[Stations, list[str]]:
+def _weight_notes(stations: Stations, path: Path, how: How) -> list[str]:
+    """Weights need years that differ."""
+    years = stations.years[np.isfinite(stations.values)]
+    if not how.weighted or not len(years) or np.ptp(years) > 0:
+        return []
+    if years[0] <= 1:
+        raise TableError(f"{path}: no value rests on more than one year; expected a column of years for --weights")
+    return [f"every value rests on {years[0]:g} years: with --weights all count the same"]
+
+
+def _with_elevations(stations: Stations, layer: Heights, how: How, elevation_from_dem: bool) -> tuple[Stations, list[str]]:
     """Stations with elevations, and what is doubtful of them."""
     row, col = cells_of(layer.grid, stations.lon, stations.lat)
     inside, there = row >= 0, np.full(len(row), np.nan)
     if not inside.any():
         _refuse_far(stations, layer)
-    there[inside] = layer.read_cells(row[inside], col[inside]).astype(np.float64) * metres
-    there[(there < LOWEST_M) | (there > HIGHEST_M)] = np.nan
+    there[inside] = layer.read_cells(row[inside], col[inside]).astype(np.float64) * layer.metres
     doubts = []
     if how.elevation != "none":
         faults = elevation_faults(stations, there)
@@ -249,7 +286,7 @@ def _with_elevations(stations: Stations, layer: Layer, metres: float, how: How, 
     return stations, [*doubts, *value_doubts(stations)]
 
 
-def _refuse_far(stations: Stations, layer: Layer) -> None:
+def _refuse_far(stations: Stations, layer: Heights) -> None:
     swapped, _ = cells_of(layer.grid, np.clip(stations.lat, -180, 180), np.clip(stations.lon, -90, 90))
     hint = " (lon and lat swapped?)" if np.mean(swapped >= 0) > 0.5 else ""
     raise TableError(
@@ -269,41 +306,6 @@ def _filled(stations: Stations, dem_m: Floats) -> Stations:
     )
     known = np.isfinite(filled.elevation_m)
     return filled if known.all() else filled.keep(known, f"{int((~known).sum())} stations without elevation lie outside the DEM: left out")
-
-
-def _fit_notes(model: Model) -> list[str]:
-    """Where the smoothing has no minimum: one line for each reason."""
-    fields: dict[str, list[str]] = {}
-    for name, choice in zip(model.names, model.splines.choices, strict=True):
-        if choice.note:
-            fields.setdefault(choice.note, []).append(name)
-    notes = [f"{named(names)}: {note}" for note, names in fields.items()]
-    free = [
-        name
-        for k, (name, choice) in enumerate(zip(model.names, model.splines.choices, strict=True))
-        if isinstance(model.how.smoothing, str) and not choice.note and choice.df > HALF * np.isfinite(model.stations.values[:, k]).sum()
-    ]
-    if free:
-        notes.append(
-            f"{named(free)}: more degrees of freedom than half the stations: the surface follows single ones; compare --smoothing reml"
-        )
-    if model.how.metric == "auto" and model.places.metric == "sphere":
-        notes.append("stations more than 3,000 km from their middle: splines on the sphere")
-    return notes
-
-
-def _below_zero(model: Model, below: dict[str, int]) -> list[str]:
-    """Notes on surfaces below 0 of what is never below 0 at a station, temperatures apart."""
-    lowest = dict(zip(model.names, np.nanmin(model.stations.values, axis=0), strict=True))
-    notes = []
-    for variable in dict.fromkeys(model.stations.variables):
-        fields = [name for name, of in zip(model.names, model.stations.variables, strict=True) if of == variable]
-        cells = sum(below[name] for name in fields)
-        if cells and min(lowest[name] for name in fields) >= 0 and not TEMPERATURE.match(variable):
-            worst = max(fields, key=lambda name: below[name])
-            most = f" (most of them of {worst})" if len(fields) > 1 else ""
-            notes.append(f"{variable}: {cells:,} cells below 0 though no station is{most}: --transform {variable}=sqrt keeps them above")
-    return notes
 
 
 def _layers(model: Model, files: dict[str, str], wanted: Wanted, fields: pd.DataFrame, bio: Bioclimate | None) -> list[MadeLayer]:

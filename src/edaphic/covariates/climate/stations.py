@@ -22,6 +22,12 @@ __all__ = ["UNITS", "Period", "Stations", "Words", "read_stations"]
 APART_DEG = 0.02
 """Positions of one station that differ by more than this are of different places."""
 
+FAR_M = 300.0
+"""Elevations of one station that differ by more than this are of different places."""
+
+SAME_DEG, SAME_M = 1e-4, 1.0
+"""Smaller differences of positions and elevations are rounding."""
+
 SHARE_OF_YEARS = 2.0 / 3.0
 """Of the years asked for, that a station must have unless told otherwise."""
 
@@ -124,7 +130,9 @@ def read_stations(
     faults: list[str] = []
     place = positions(table, words, path, faults, notes)
     months = _when(table, path, faults, notes)
-    columns = _expand(table, values, months is not None and "month" in months, path, faults)
+    columns = _expand(table, values, months is not None and "month" in months, period, path, faults)
+    if period.min_years is not None and "year" not in (months or {}):
+        faults.append(f"{path}: no column of years; expected one for --min-years {period.min_years}")
     read = {name: numbers(table, column, str(path), faults, notes) for name, column in columns.items()}
     if faults:
         raise TableError(faults)
@@ -171,17 +179,22 @@ def _when(table: pd.DataFrame, path: Path, faults: list[str], notes: list[str]) 
     return found or None
 
 
-def _expand(table: pd.DataFrame, values: Sequence[str], long: bool, path: Path, faults: list[str]) -> dict[str, str]:
-    """Fields and their columns: a name, or the twelve months that bear it."""
+def _expand(
+    table: pd.DataFrame, values: Sequence[str], long: bool, period: Period, path: Path, faults: list[str]
+) -> dict[str, str]:
+    """Fields and their columns: a name, or those of the twelve months that bear it which are wanted."""
     columns: dict[str, str] = {}
+    some = period.months != tuple(range(1, 13))
     lowered = {str(name).lower(): str(name) for name in table.columns}
     for value in values:
         if value in table.columns:
             columns[value] = value
+            if some and not long:
+                faults.append(f"{path}: no column of months; expected one for --months, or {value}_01 to {value}_12 in place of {value!r}")
             continue
         found = [next((lowered[form] for form in _monthly(value, k) if form in lowered), None) for k in range(1, 13)]
         if all(found) and not long:
-            columns |= {f"{value}_{k:02d}": str(name) for k, name in enumerate(found, start=1)}
+            columns |= {f"{value}_{k:02d}": str(name) for k, name in enumerate(found, start=1) if k in period.months}
         else:
             have = named([str(name) for name in table.columns])
             faults.append(f"{path}: no column {value!r}; expected one of those it has: {have}")
@@ -204,7 +217,8 @@ def _assembled(rows: pd.DataFrame, fields: list[str], variables: Sequence[str], 
         rows = rows[placed]
     if not len(rows):
         raise TableError(f"{path}: no row has a position; expected longitude and latitude of each station")
-    _same_places(rows, path)
+    rows = _dated(rows, path, notes)
+    _same_places(rows, path, notes)
     stations = rows.groupby("id", sort=False)[["lon", "lat", "elevation"]].first()
     if "year" in rows.columns and period.years is not None:
         rows = rows[rows["year"].between(*period.years)]
@@ -230,14 +244,42 @@ def _variables(names: Sequence[str], fields: Sequence[str], variables: Sequence[
     return tuple(base if base in known else name for base, name in zip(bases, names, strict=True))
 
 
-def _same_places(rows: pd.DataFrame, path: Path) -> None:
-    places = rows.groupby("id", sort=False)[["lon", "lat"]].agg(["min", "max"])
-    apart = (places[("lon", "max")] - places[("lon", "min")] > APART_DEG) | (places[("lat", "max")] - places[("lat", "min")] > APART_DEG)
+def _dated(rows: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
+    """Rows with a year, where the table has years."""
+    if "year" not in rows.columns or rows["year"].notna().all():
+        return rows
+    dated = rows[rows["year"].notna()]
+    lost = len(rows) - len(dated)
+    if not len(dated):
+        raise TableError(f"{path}: none of {lost} rows has a year; expected years, or a table without a column of them")
+    gone = rows.loc[~rows["id"].isin(dated["id"]), "id"].unique()
+    stations = f"; {len(gone)} stations ({named(gone.astype(str))}) have no other row" if len(gone) else ""
+    notes.append(f"{lost} rows without a year left out (first: row {int(rows.loc[rows['year'].isna(), 'row'].iloc[0])}){stations}")
+    return dated
+
+
+def _same_places(rows: pd.DataFrame, path: Path, notes: list[str]) -> None:
+    """One position and elevation for each station: small differences are noted, larger ones are of different places."""
+    places = rows.groupby("id", sort=False)[["lon", "lat", "elevation"]].agg(["min", "max"])
+    lon, lat, metres = (places[(name, "max")] - places[(name, "min")] for name in ("lon", "lat", "elevation"))
+    apart, faults = (lon > APART_DEG) | (lat > APART_DEG), []
     if apart.any():
-        raise TableError(
+        faults.append(
             f"{path}: station {named(apart.index[apart].astype(str))} at more than one position; expected an id for each place "
             f"(positions of one station may differ by {APART_DEG:g} degrees)"
         )
+    far = metres > FAR_M
+    if far.any():
+        ends = places.loc[far, "elevation"]
+        found = named(f"{name} ({low:.0f} and {high:.0f} m)" for name, low, high in ends.itertuples())
+        faults.append(f"{path}: more than one elevation of station {found}; expected one for each place, or an id for each station")
+    if faults:
+        raise TableError(faults)
+    for what, moved, least, unit in (("positions", np.maximum(lon, lat), SAME_DEG, "degrees"), ("elevations", metres, SAME_M, "m")):
+        some = moved > least
+        if some.any():
+            whose = f"{int(some.sum())} stations ({named(some.index[some].astype(str))})"
+            notes.append(f"{what} of {whose} differ by up to {float(moved.max()):.3g} {unit} between rows: the first was taken")
 
 
 def _fields(

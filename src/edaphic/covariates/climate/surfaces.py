@@ -7,30 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
-from edaphic.covariates.climate.factor import BLOCK, THREADS, spread_out
+from edaphic.covariates.climate.factor import THREADS, spread_out
 from edaphic.covariates.climate.heights import HIGHEST_M, LOWEST_M, Heights
 from edaphic.covariates.climate.hull import Hull
+from edaphic.covariates.climate.memory import COLS, ROWS, window_side
 from edaphic.covariates.climate.model import Model
 from edaphic.covariates.climate.spline import Floats
-from edaphic.covariates.climate.stations import Stations
 from edaphic.covariates.window import Window, centres, windows
-from edaphic.errors import RunError
 
 WGS84 = CRS("EPSG:4326")
-ROWS, COLS = 16, 32
-"""Standard errors are computed in blocks of so many cells of the grid, counted from its corner: no tiling changes them."""
-
-LARGEST, SMALLEST = 1024, 64
-"""Sides of the windows."""
-
-SQUARES = 7
-"""Square matrices of the stations that are held while one factorisation is made."""
-
 
 class ReadsWindows(Protocol):
     """A layer of elevation, in m."""
@@ -82,57 +71,6 @@ class Block:
     errors: Mapping[str, Floats]
 
 
-def window_side(model: Model, memory: int | None, errors: bool) -> int:
-    """Side of the windows that keep the whole process within a bound.
-
-    Parameters
-    ----------
-    model : Model
-    memory : int or None
-        Bytes of resident memory that the process may have; None takes the largest windows.
-    errors : bool
-        Whether standard errors are computed.
-
-    Raises
-    ------
-    RunError
-        The bound leaves no room for the smallest windows.
-    """
-    if memory is None:
-        return LARGEST
-    d, p, n, fields = len(model.splines.basis.shift), model.splines.basis.terms, len(model.stations.ids), len(model.names)
-    per_field = 3 if set(model.transforms) == {"none"} else 8
-    per_cell = 8 * (14 + 6 * d + 3 * p + fields * per_field * (2 if errors else 1))
-    fixed = 24 * 2**20 + (8 * n * BLOCK * 6 if errors else 0)
-    used = psutil.Process().memory_info().rss
-    cells = (memory - used - fixed) / per_cell
-    if cells < SMALLEST**2:
-        least = (used + fixed + per_cell * SMALLEST**2) / 1e9
-        raise RunError(f"--memory: {memory / 1e9:g} GB; expected at least {least:.2f} GB for {n:,} stations and {fields} fields")
-    return int(min(LARGEST, np.sqrt(cells) // COLS * COLS))
-
-
-def fit_threads(stations: Stations, memory: int | None, errors: bool) -> int:
-    """Factorisations that may be made at a time within a bound of the memory of the process.
-
-    Raises
-    ------
-    RunError
-        The bound leaves no room for one.
-    """
-    if memory is None:
-        return THREADS
-    n, used = len(stations.ids), psutil.Process().memory_info().rss
-    patterns = np.unique(np.isfinite(stations.values), axis=1).shape[1]
-    kept = patterns if errors else 0
-    room = memory - used
-    for threads in range(min(THREADS, patterns), 0, -1):
-        if 8 * n * n * (SQUARES * threads + kept) <= room:
-            return threads
-    least = (used + 8 * n * n * (SQUARES + kept)) / 1e9
-    raise RunError(f"--memory: {memory / 1e9:g} GB; expected at least {least:.2f} GB for the equations of {n:,} stations")
-
-
 def blocks(
     model: Model,
     dem: ReadsWindows,
@@ -157,7 +95,7 @@ def blocks(
     mask : bool
         No value outside the hull of the stations, and above or below all of them.
     memory : int, optional
-        Bytes, see :func:`window_side`.
+        Bytes, see :func:`edaphic.covariates.climate.memory.window_side`.
     found : Extrapolation, optional
         Counts are added to it.
     side : int, optional

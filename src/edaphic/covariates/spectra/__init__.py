@@ -1,5 +1,6 @@
 """Spectra: bands by role, reflectance, quality of cells, indices, composites over time."""
 
+from edaphic.covariates.spectra.checking import check_composite
 from edaphic.covariates.spectra.composing import BareSoil, Composing
 from edaphic.covariates.spectra.composites import Composite, composite
 from edaphic.covariates.spectra.finding import choose_indices, find_scenes, read_coefficients
@@ -9,7 +10,7 @@ from edaphic.covariates.spectra.quality import DEFAULT_MASK, SCHEMES, flagged, s
 from edaphic.covariates.spectra.reading import open_scene
 from edaphic.covariates.spectra.reflectance import Coefficients, Scaling, scaled
 from edaphic.covariates.spectra.scaling import Told
-from edaphic.covariates.spectra.scene import Quality, Scene, SceneBand, scene_grid
+from edaphic.covariates.spectra.scene import Quality, Scene, SceneBand, files_of, scene_grid
 from edaphic.covariates.spectra.scene_tables import scenes_of_table
 from edaphic.covariates.spectra.scenes import Words, read_bands, scene_of_file, scenes_of_folder
 from edaphic.covariates.spectra.single import make_indices, possible
@@ -33,8 +34,10 @@ __all__ = [
     "Statistic",
     "Told",
     "Words",
+    "check_composite",
     "choose_indices",
     "composite",
+    "files_of",
     "find_scenes",
     "flagged",
     "index_of",

@@ -16,17 +16,22 @@ from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.spectra import evidence
+from edaphic.covariates.spectra.checking import by_period, in_order, opened_scenes, scene_faults
+from edaphic.covariates.spectra.coefficients import apart
 from edaphic.covariates.spectra.composing import Composing
 from edaphic.covariates.spectra.indices import INDICES
 from edaphic.covariates.spectra.periods import shared_days
-from edaphic.covariates.spectra.reading import ElsewhereError, OpenScene, open_scene
+from edaphic.covariates.spectra.reading import OpenScene
 from edaphic.covariates.spectra.reflectance import Float
 from edaphic.covariates.spectra.scene import Scene, quality_notes
-from edaphic.covariates.spectra.single import THREADS, check_outputs, layer_of, possible, said_now
+from edaphic.covariates.spectra.single import THREADS, check_outputs, layer_of, said_now
 from edaphic.covariates.spectra.statistics import Statistic, greenest, read_statistic, reduced
 from edaphic.covariates.window import Window, windows
 from edaphic.errors import RasterError
 from edaphic.progress import Say
+
+COMPOSITE = ""
+"""In place of the name of a scene: counts of the composite itself."""
 
 SIDES = (256, 128, 64, 32, 16)
 """Rows and columns of a window, of which the largest is taken that the memory allows."""
@@ -76,11 +81,14 @@ def composite(
         A scene lacks a band, a date that is needed, or reflectance; its scaling makes none; no scene is left, or no cell has a value.
         Then nothing is written.
     """
-    dated = _checked(scenes, how)
-    opened, notes = _opened(dated, grid, how)
-    periods = _periods(opened, how)
+    faults = scene_faults(scenes, how)
+    if faults:
+        raise RasterError(faults)
+    dated = in_order(scenes)
+    opened, notes = opened_scenes(dated, grid, how)
+    periods = by_period(opened, how)
     notes += shared_days(how.periods)
-    totals: dict[str, Counter[str]] = {one.scene.name: Counter() for one in opened}
+    totals: dict[str, Counter[str]] = {name: Counter() for name in (*(one.scene.name for one in opened), COMPOSITE)}
     known: Counter[str] = Counter()
     quantity = ", ".join(
         dict.fromkeys(band.scaling.quantity for scene in dated for role in how.roles if (band := scene.band(role)) is not None)
@@ -111,74 +119,6 @@ def composite(
     return Composite(tuple(layer.name for layer in layers), used, tuple(dict.fromkeys(notes)))
 
 
-def _checked(scenes: Sequence[Scene], how: Composing) -> list[Scene]:
-    """Scenes in the order of their dates, all of what they lack at once."""
-    faults = [
-        f"{scene.name}: no date; expected one, to know its period" for scene in scenes if scene.day is None and (how.periods or how.months)
-    ]
-    for scene in scenes:
-        faults += possible(scene, how.indices)[1]
-        faults += [f"{scene.name}: no band {role}; expected one" for role in how.roles if scene.band(role) is None]
-    if how.bare_soil is not None:
-        faults += [
-            f"{scene.name}: digital numbers; expected reflectance, to know bare soil" for scene in scenes if not scene.is_reflectance
-        ]
-    quantities = {band.scaling.quantity for scene in scenes for role in how.roles if (band := scene.band(role)) is not None}
-    if len(quantities) > 1:
-        faults.append(f"scenes: found {' and '.join(sorted(quantities))}; expected one of them for all scenes of a composite")
-    names = [scene.name for scene in scenes]
-    faults += [
-        f"{name}: the name of {names.count(name)} scenes; expected a name for each" for name in sorted(set(names)) if names.count(name) > 1
-    ]
-    if not scenes:
-        faults.append("scenes: found none; expected some")
-    if faults:
-        raise RasterError(dict.fromkeys(faults))
-    return sorted(scenes, key=lambda scene: (scene.day.isoformat() if scene.day else "", scene.sensor, scene.name))
-
-
-def _opened(scenes: Sequence[Scene], grid: GeoBox, how: Composing) -> tuple[list[OpenScene], list[str]]:
-    """Scenes on the grid, without those of other months and periods, or elsewhere."""
-    notes: list[str] = []
-    opened: list[OpenScene] = []
-    faults: list[str] = []
-    for scene in scenes:
-        if scene.day is not None and how.months and scene.day.month not in how.months:
-            continue
-        if scene.day is not None and how.periods and not any(period.holds(scene.day) for period in how.periods):
-            continue
-        try:
-            opened.append(open_scene(scene, grid, how.roles, how.mask, how.coefficients.get(scene.sensor)))
-        except ElsewhereError:
-            notes.append(f"{scene.name}: no overlap with the grid: left out")
-        except RasterError as error:
-            faults += error.faults
-    if faults:
-        raise RasterError(faults)
-    if not opened:
-        days = sorted(scene.day.isoformat() for scene in scenes if scene.day is not None)
-        raise RasterError(
-            f"scenes: none of {len(scenes)} lies in the periods, months and grid; found {days[0]} to {days[-1]}"
-            if days
-            else f"scenes: none of {len(scenes)} overlaps the grid; expected some"
-        )
-    return opened, notes
-
-
-def _periods(opened: Sequence[OpenScene], how: Composing) -> list[tuple[str, list[OpenScene]]]:
-    """Scenes by label of their period; a period without any scene is a fault."""
-    if not how.periods:
-        return [("", list(opened))]
-    found = [
-        (period.label, [one for one in opened if one.scene.day is not None and period.holds(one.scene.day)])
-        for period in dict.fromkeys(how.periods)
-    ]
-    empty = [label for label, members in found if not members]
-    if empty:
-        raise RasterError(f"period {label}: no scene; expected some in every period" for label in empty)
-    return found
-
-
 def _named(name: str, label: str) -> str:
     return f"{name}_{label}" if label else name
 
@@ -202,7 +142,9 @@ def _layers(how: Composing, label: str, members: Sequence[OpenScene], quantity: 
         tags = {"STATISTIC": statistic.name, **({"ORDER": order} if what in how.indices else {}), **scenes}
         if how.bare_soil is not None:
             soil = how.bare_soil
-            tags["BARE_SOIL"] = f"NDVI {soil.ndvi_low:g} to {soil.ndvi_high:g}, NBR2 up to {soil.nbr2_high:g}"
+            tags["BARE_SOIL"] = (
+                f"NDVI {soil.ndvi_low:g} to {soil.ndvi_high:g}, NBR2 up to {soil.nbr2_high:g}, NDSII up to {soil.ndsii_high:g}"
+            )
         if what in how.indices:
             layers.append(layer_of(_named(name, label), how.indices[what], quantity, tags))
         else:
@@ -225,7 +167,7 @@ def _side(how: Composing, scenes: int) -> int:
 def window_composite(
     members: Sequence[OpenScene], window: Window, how: Composing
 ) -> tuple[dict[str, Float], list[tuple[str, Counter[str]]]]:
-    """Composites of a window by name without period, "count" among them, and counts of cells by scene."""
+    """Composites of a window by name without period, "count" among them, and counts of cells by scene and of the composite itself."""
     kept = [*how.indices, *how.bands] if how.first == "indices" else how.roles
     days = [list(group) for _, group in groupby(members, key=_day)]
     cubes = {what: np.full((len(days), *window.shape), np.nan, dtype=np.float32) for what in kept}
@@ -242,11 +184,13 @@ def window_composite(
                 counts[-1][1][f"beyond {what}"] += beyond
                 counts[-1][1][f"known {what}"] += int(np.isfinite(cubes[what][k]).sum())
             else:
-                cubes[what][k] = INDICES["ndvi"](bands) if what == " ndvi" else bands[what]
+                # An NDVI that cannot be is not the greenest.
+                cubes[what][k] = INDICES["ndvi"].within(INDICES["ndvi"](bands))[0] if what == " ndvi" else bands[what]
     best = greenest(cubes[" ndvi"]) if " ndvi" in cubes else None
-    values = dict(_reduced(cubes, how, best))
+    own: Counter[str] = Counter()
+    values = dict(_reduced(cubes, how, best, own))
     values["count"] = count.astype(np.float32)
-    return values, counts
+    return values, [*counts, (COMPOSITE, own)]
 
 
 def _day(one: OpenScene) -> tuple[str, str, str]:
@@ -282,7 +226,10 @@ def _observed(
     return merged, done
 
 
-def _reduced(cubes: Mapping[str, Float], how: Composing, best: NDArray[np.int64] | None) -> Iterator[tuple[str, Float]]:
+def _reduced(
+    cubes: Mapping[str, Float], how: Composing, best: NDArray[np.int64] | None, counts: Counter[str]
+) -> Iterator[tuple[str, Float]]:
+    """Composites by name; of indices of composites it is counted how many are beyond their limits."""
     if how.first == "indices":
         for name, what, statistic in _outputs(how):
             yield name, reduced(cubes[what], statistic, how.least, best)
@@ -291,8 +238,15 @@ def _reduced(cubes: Mapping[str, Float], how: Composing, best: NDArray[np.int64]
         statistic = read_statistic(text)
         bands = {role: reduced(cubes[role], statistic, how.least, best) for role in how.roles}
         for name, what, own in _outputs(how):
-            if own == statistic:
-                yield name, how.indices[what].within(how.indices[what](bands))[0] if what in how.indices else bands[what]
+            if own != statistic:
+                continue
+            if what not in how.indices:
+                yield name, bands[what]
+                continue
+            made, beyond = how.indices[what].within(how.indices[what](bands))
+            counts[f"beyond {what}"] += beyond
+            counts[f"known {what}"] += int(np.isfinite(made).sum())
+            yield name, made
 
 
 def _verdict(
@@ -304,11 +258,12 @@ def _verdict(
 ) -> list[str]:
     """Notes on all scenes; faults where a scene cannot be right, or a composite is empty."""
     faults: list[str] = []
-    notes = list(dict.fromkeys(note for scene in scenes for note in scene.notes)) + quality_notes(scenes, how.mask)
+    notes = list(dict.fromkeys(note for scene in scenes for note in scene.notes)) + quality_notes(scenes, how.conditions)
     sensors = sorted({scene.sensor for scene in scenes if scene.sensor})
-    if len(sensors) > 1 and not how.coefficients:
-        notes.append(f"scenes of {' and '.join(sensors)} are put together as they are, without cross-sensor coefficients")
-    total: Counter[str] = Counter()
+    unlike = apart(how.coefficients, sensors)
+    if unlike:
+        notes.append(f"scenes of {' and '.join(unlike)} are put together as they are, without cross-sensor coefficients")
+    total = Counter(totals[COMPOSITE])
     for scene in scenes:
         counts = totals[scene.name]
         total.update(counts)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from edaphic.covariates.spectra.bands import ROLES, read_name
-from edaphic.covariates.spectra.indices import PAPER, Index, indices_of
+from edaphic.covariates.spectra.bands import read_name
+from edaphic.covariates.spectra.coefficients import read_coefficients
+from edaphic.covariates.spectra.indices import PAPER, TASSELLED, Index, indices_of
 from edaphic.covariates.spectra.scene import Scene
 from edaphic.covariates.spectra.scene_tables import scenes_of_table
 from edaphic.covariates.spectra.scenes import Words, scene_of_file, scenes_of_folder
 from edaphic.covariates.spectra.single import possible
-from edaphic.errors import RasterError, TableError
+from edaphic.errors import RasterError
+
+__all__ = ["choose_indices", "find_scenes", "read_coefficients"]
 
 
 def find_scenes(path: Path, words: Words) -> list[Scene]:
@@ -65,6 +65,9 @@ def choose_indices(scenes: Sequence[Scene], names: Sequence[str], *, printed: bo
     named = [name for name in names if name != "all"]
     chosen = indices_of(names or PAPER, sensor, printed)
     left, why = chosen, []
+    if "all" in names and not set(TASSELLED) <= set(chosen):
+        which = f"the sensor {sensor}" if sensor else "several sensors" if len(sensors) > 1 else "no sensor"
+        why.append(f"{', '.join(TASSELLED)}: of {which}; expected one whose weights are known")
     for scene in scenes:
         allowed, reasons = possible(scene, chosen)
         left = {name: index for name, index in left.items() if name in allowed}
@@ -73,33 +76,3 @@ def choose_indices(scenes: Sequence[Scene], names: Sequence[str], *, printed: bo
     if faults or not left:
         raise RasterError(faults or why)
     return left, [f"left out: {reason}" for reason in why]
-
-
-def read_coefficients(path: Path) -> dict[str, tuple[float, float]]:
-    """Slope and intercept of each band, from a CSV table with the columns ``band``, ``slope`` and ``intercept``.
-
-    Raises
-    ------
-    TableError
-        A missing table or column, an unknown band, a number that is none.
-    """
-    try:
-        table = pd.read_csv(path, dtype={"band": str})
-    except (OSError, ValueError) as error:
-        raise TableError(f"{path}: cannot be read ({error}); expected a CSV table with band, slope and intercept") from error
-    absent = [column for column in ("band", "slope", "intercept") if column not in table.columns]
-    if absent:
-        raise TableError(f"{path}: no column {absent[0]}; expected band, slope and intercept")
-    faults, found = [], {}
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        slope, intercept = (pd.to_numeric(row[column], errors="coerce") for column in ("slope", "intercept"))
-        if row["band"] not in ROLES or row["band"] in found:
-            faults.append(f"{path}: row {number}: band {row['band']!r}; expected each of {', '.join(ROLES)} once at most")
-        elif not (math.isfinite(slope) and math.isfinite(intercept) and slope > 0):
-            faults.append(
-                f"{path}: row {number}: slope {row['slope']} and intercept {row['intercept']}; expected numbers, and a slope above 0"
-            )
-        found[str(row["band"])] = (float(slope), float(intercept))
-    if faults or not found:
-        raise TableError(faults or f"{path}: no row; expected one for each band")
-    return found

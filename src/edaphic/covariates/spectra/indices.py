@@ -98,10 +98,11 @@ def index_of(name: str, sensor: str = "", printed: bool = False) -> Index:
 
 
 def indices_of(names: Sequence[str], sensor: str = "", printed: bool = False) -> dict[str, Index]:
-    """Indices by name, all faults at once. The word "all" stands for every index there is."""
+    """Indices by name, all faults at once. The word "all" stands for every index there is; tasselled cap of a sensor with weights."""
     faults: list[str] = []
     found: dict[str, Index] = {}
-    wanted = [name for word in names for name in (INDICES if word == "all" else (word,))]
+    every = (*INDICES, *(TASSELLED if sensor in ground.TASSELLED_CAP else ()))
+    wanted = [name for word in names for name in (every if word == "all" else (word,))]
     for name in wanted:
         if name in found:
             continue

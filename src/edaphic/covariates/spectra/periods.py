@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
+from itertools import combinations
 
 from edaphic.errors import RasterError
 
@@ -90,8 +90,7 @@ def shared_days(periods: Sequence[Period]) -> list[str]:
     ['periods 2000-2005 and 2005-2010 share 2005-01-01 to 2005-12-31: scenes of these days count in both']
     """
     found = []
-    ordered = sorted(periods)
-    for one, other in pairwise(ordered):
+    for one, other in combinations(sorted(set(periods)), 2):
         if other.first <= one.last:
             last = min(one.last, other.last)
             found.append(

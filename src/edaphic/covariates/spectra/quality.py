@@ -12,7 +12,7 @@ from edaphic.errors import RasterError
 
 Bool = NDArray[np.bool_]
 
-DEFAULT_MASK = ("fill", "dilated_cloud", "cirrus", "cloud", "cloud_shadow")
+DEFAULT_MASK = ("fill", "defective", "dilated_cloud", "cirrus", "cloud", "cloud_shadow")
 """What is left out unless the user says otherwise."""
 
 
@@ -83,8 +83,8 @@ def flagged(codes: ArrayLike, scheme: str, names: Sequence[str] = DEFAULT_MASK) 
     [False, True, True, True]
     >>> flagged([21824, 22280, 23888, 1], "qa_pixel", ["cloud_shadow"]).tolist()
     [False, False, True, False]
-    >>> flagged([4, 5, 9, 3, 0], "scl").tolist()
-    [False, False, True, True, True]
+    >>> flagged([4, 5, 9, 3, 0, 1], "scl").tolist()
+    [False, False, True, True, True, True]
     """
     known = scheme_of(scheme)
     check_names(names)
@@ -111,6 +111,21 @@ def scheme_of(name: str) -> Scheme:
     if name not in SCHEMES:
         raise RasterError(f"quality scheme: found {name!r}; expected one of {', '.join(SCHEMES)}")
     return SCHEMES[name]
+
+
+def is_code(scheme: str, number: float) -> bool:
+    """Whether a number tells something of a cell in a scheme of classes, other than that it is fill.
+
+    A file whose nodata is such a number says "no value" where the scheme says "clear" or "cloud".
+
+    >>> is_code("mask", 0), is_code("fmask", 255), is_code("scl", 0), is_code("qa60", 0), is_code("qa_pixel", 1)
+    (True, False, False, True, False)
+    """
+    if number == 0 and scheme in ("mask", "qa60"):
+        return True
+    known = SCHEMES.get(scheme, {})
+    told = {value for name, part in known.items() if name != "fill" and isinstance(part, Classes) for value in part.values}
+    return number in told
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -217,6 +232,7 @@ SCHEMES: Mapping[str, Scheme] = {
     # ESA (2021), Sentinel-2 Level-2A: scene classification of Sen2Cor.
     "scl": {
         "fill": Classes((0,)),
+        "defective": Classes((1,)),  # ESA: saturated or defective
         "saturated": Classes((1,)),
         "dark": Classes((2,)),
         "cloud_shadow": Classes((3,)),

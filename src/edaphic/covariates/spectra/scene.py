@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 from odc.geo.geobox import GeoBox
 
@@ -31,11 +32,15 @@ class SceneBand:
 
 @dataclass(frozen=True)
 class Quality:
-    """A quality band: file, band of the file, and one of :data:`.quality.SCHEMES`, or "radsat" and "radsat1" for saturation."""
+    """A quality band: file, band of the file, and one of :data:`.quality.SCHEMES`, or "radsat" and "radsat1" for saturation.
+
+    ``nodata`` takes the place of what the file says, where that is a code of the scheme.
+    """
 
     path: str
     scheme: str
     band: int = 1
+    nodata: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Scene:
     quality : tuple of Quality
     notes : tuple of str
         What was assumed when it was put together.
+    metadata : tuple of str
+        Files of metadata that were read.
     """
 
     name: str
@@ -61,6 +68,7 @@ class Scene:
     sensor: str = ""
     quality: tuple[Quality, ...] = ()
     notes: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
 
     def band(self, role: str) -> SceneBand | None:
         """The band of a role; the narrow near infrared of Sentinel-2 stands in for the wide one."""
@@ -86,6 +94,20 @@ def quality_notes(scenes: Sequence[Scene], mask: Sequence[str]) -> list[str]:
     return found
 
 
+def files_of(scenes: Sequence[Scene]) -> list[Path]:
+    """All files that scenes are read from: bands, quality bands and metadata, each once, in the order of the scenes.
+
+    >>> files_of([Scene("a", {"red": SceneBand("b4.tif"), "nir": SceneBand("b5.tif")}, quality=(Quality("qa.tif", "mask"),))])
+    [PosixPath('b4.tif'), PosixPath('b5.tif'), PosixPath('qa.tif')]
+    """
+    found: dict[Path, None] = {}
+    for scene in scenes:
+        found |= dict.fromkeys(Path(band.path) for band in scene.bands.values())
+        found |= dict.fromkeys(Path(part.path) for part in scene.quality)
+        found |= dict.fromkeys(Path(path) for path in scene.metadata)
+    return list(found)
+
+
 def missing(scene: Scene, role: str) -> str:
     """What to say of a band that a scene does not have."""
     return f"{scene.name}: no band {role}; found {', '.join(scene.bands) or 'none'}"
@@ -98,7 +120,9 @@ def band_source(name: str, band: SceneBand) -> Source:
 
 
 def quality_source(scene: Scene, part: Quality) -> Source:
-    return Source(f"{scene.name}: quality", part.path, kind="class", band=part.band, scale=1.0, offset=0.0, resampling="nearest")
+    return Source(
+        f"{scene.name}: quality", part.path, kind="class", band=part.band, nodata=part.nodata, scale=1.0, offset=0.0, resampling="nearest"
+    )
 
 
 def scene_grid(scene: Scene, roles: Sequence[str]) -> GeoBox:

@@ -15,7 +15,8 @@ from edaphic.covariates.facts import stored as stored_as
 from edaphic.covariates.handles import open_raster
 from edaphic.covariates.spectra.bands import ROLES, SAFE, SENSORS, ProductName, read_name, role_of
 from edaphic.covariates.spectra.metadata import Metadata, read_mtl, read_sentinel
-from edaphic.covariates.spectra.quality import scheme_of, scheme_of_part
+from edaphic.covariates.spectra.products import one_product, surface
+from edaphic.covariates.spectra.quality import is_code, scheme_of, scheme_of_part
 from edaphic.covariates.spectra.scaling import Known, Told, choose
 from edaphic.covariates.spectra.scene import Quality, Scene, SceneBand
 from edaphic.errors import RasterError
@@ -158,10 +159,11 @@ def scenes_of_folder(folder: Path, words: Words) -> list[Scene]:
     faults: list[str] = []
     scenes = []
     for name, members in sorted(groups.items()):
-        try:
-            scenes.append(_by_names(name, members, words))
-        except RasterError as error:
-            faults += error.faults
+        for own_name, kept, notes in one_product(name, members):
+            try:
+                scenes.append(_by_names(own_name, kept, words, notes))
+            except RasterError as error:
+                faults += error.faults
     if faults:
         raise RasterError(faults)
     if not any(scene.bands for scene in scenes):
@@ -196,17 +198,21 @@ def _explicit(folder: Path, files: Sequence[Path], words: Words) -> Scene:
     return put_together(same.scene if same else folder.name, places, words, same, folder, [])
 
 
-def _by_names(name: str, members: Sequence[tuple[Path, ProductName]], words: Words) -> Scene:
-    """A scene from files that share its name: the finest file of each band."""
-    best: dict[str, tuple[int, Path]] = {}
+def _by_names(name: str, members: Sequence[tuple[Path, ProductName]], words: Words, notes: list[str]) -> Scene:
+    """A scene from files that share its name: the finest file of each band, surface reflectance where there is some."""
+    best: dict[str, tuple[tuple[bool, int], Path]] = {}
+    faults: list[str] = []
     quality: list[Quality] = []
     for path, named in members:
         if path.suffix.lower() not in ENDINGS:
             continue
         part = named.part.upper()
         role = named.role
-        if role and (role not in best or named.metres < best[role][0]):
-            best[role] = (named.metres, path)
+        rank = (not surface(named), named.metres)
+        if role and role in best and rank == best[role][0] and path.parent != best[role][1].parent and named.sensor == "msi":
+            faults.append(f"{name}: {role}: found {best[role][1]} and {path}; expected the files of one product")
+        if role and (role not in best or rank < best[role][0]):
+            best[role] = (rank, path)
         scheme = scheme_of_part(part, named.level)
         if scheme:
             quality.append(Quality(str(path), scheme))
@@ -216,14 +222,14 @@ def _by_names(name: str, members: Sequence[tuple[Path, ProductName]], words: Wor
     if words.sensor and words.sensor != first.sensor:
         raise RasterError(f"--sensor {words.sensor}: {name} is of {first.sensor} by its name; expected the same")
     places = {role: (str(best[role][1]), 1) for role in ROLES if role in best}
-    if any(named.part.lower().startswith("sr_band") for _, named in members):
-        first = replace(first, level="L2", collection="01")
+    if faults:
+        raise RasterError(faults)
     if quality and not words.qa:
         seen: dict[str, Quality] = {}
         for one in quality:
             seen.setdefault(one.scheme, one)  # of the classes at 20 and 60 m, the finer comes first by name
         quality = list(seen.values())
-    return put_together(name, places, words, first, members[0][0].parent, [], quality)
+    return put_together(name, places, words, first, members[0][0].parent, notes, quality)
 
 
 def put_together(
@@ -233,9 +239,6 @@ def put_together(
     sensor = words.sensor or (named.sensor if named else "")
     stated = words.told.scale is not None or words.told.offset is not None or words.told.level in ("dn", "reflectance")
     metadata = None if stated else _metadata(folder, named, places)  # nothing is asked of them then, and they may be of any age
-    if metadata is not None and named is not None and named.level == "L2" and metadata.level == "L1":
-        metadata = None  # surface reflectance of Collection 1 comes with the text of the product that it was made from
-    level = metadata.level if metadata else (named.level if named else "")
     day = words.day or (metadata.day if metadata else None) or (named.day if named else None)
     bands, said = {}, dict.fromkeys(notes)
     for role, (path, number) in places.items():
@@ -243,16 +246,38 @@ def put_together(
             at = number - 1
             stored = raster.dtypes[at], raster.scales[at], raster.offsets[at], raster.nodatavals[at]
         safe = _safe(path) if sensor == "msi" else None
-        own = level or ({"1C": "L1", "2A": "L2"}[safe["level"].upper()] if safe else "")
-        known = Known(*stored, sensor, own, named.collection if named else "", safe["baseline"] if safe else "", day, metadata)
+        own = _own_name(path, named)
+        # Surface reflectance of Collection 1 comes with the text of the product that it was made from.
+        told = None if metadata is not None and own is not None and own.level == "L2" and metadata.level == "L1" else metadata
+        level = told.level if told else (own.level if own else "")
+        level = level or ({"1C": "L1", "2A": "L2"}[safe["level"].upper()] if safe else "")
+        known = Known(*stored, sensor, level, own.collection if own else "", safe["baseline"] if safe else "", day, told)
         scaling, note = choose(words.told, known, role) if role != "thermal" else (SceneBand("").scaling, "")
         if scaling.fill is not None and stored_as(scaling.fill, np.dtype(stored[0])) is None:
             scaling = replace(scaling, fill=None)
         bands[role] = SceneBand(path, number, scaling)
         if note:
             said[note] = None
-    parts = _stated_quality(words, folder) if words.qa else tuple(quality)
-    return Scene(name, bands, day, sensor, parts, tuple(said))
+    parts = [_with_codes(part, said) for part in (_stated_quality(words, folder) if words.qa else quality)]
+    return Scene(name, bands, day, sensor, tuple(parts), tuple(said), (metadata.path,) if metadata is not None else ())
+
+
+def _own_name(path: str, named: ProductName | None) -> ProductName | None:
+    """What the names of scene and file tell of a band: the file of surface reflectance of Collection 1 bears the name of Level 1."""
+    own = read_name(Path(path).name)
+    if named is None or own is None or not surface(own):
+        return named
+    return replace(named, level="L2", collection=named.collection or "01")
+
+
+def _with_codes(part: Quality, said: dict[str, None]) -> Quality:
+    """A quality band whose nodata is a code of its scheme, as 0 for clear cells, with another nodata."""
+    with open_raster(part.path) as raster:
+        nodata, dtype = raster.nodatavals[part.band - 1], raster.dtypes[part.band - 1]
+    if nodata is None or not is_code(part.scheme, nodata):
+        return part
+    said[f"quality {part.scheme}: the file's nodata {nodata:g} is a code of its cells, and read as one"] = None
+    return replace(part, nodata=-128.0 if dtype == "int8" else 255.0)
 
 
 def _stated_quality(words: Words, folder: Path) -> tuple[Quality, ...]:

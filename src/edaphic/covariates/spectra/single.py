@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.made import MadeLayer, making
 from edaphic.covariates.spectra import evidence
+from edaphic.covariates.spectra.coefficients import coefficient_faults
 from edaphic.covariates.spectra.indices import Index
 from edaphic.covariates.spectra.quality import DEFAULT_MASK
 from edaphic.covariates.spectra.reading import OpenScene, open_scene
@@ -129,6 +130,9 @@ def make_indices(
         raise RasterError(why)
     check_outputs([scene], folder, list(left))
     roles = roles_of(left)
+    wrong = coefficient_faults({scene.sensor: coefficients}, [scene.sensor], roles) if coefficients is not None else []
+    if wrong:
+        raise RasterError(wrong)
     opened = open_scene(scene, grid, roles, mask, coefficients)
     quantity = ", ".join(dict.fromkeys(band.scaling.quantity for role in roles if (band := scene.band(role)) is not None))
     tags = {"SCENE": scene.name} | ({"DATE": scene.day.isoformat()} if scene.day else {})

@@ -1,0 +1,106 @@
+"""Files that the stages of a run read: what is hashed, so that a stage runs again when one of them has changed."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import rasterio
+
+from edaphic import recipe
+from edaphic.covariates.spectra.finding import find_scenes
+from edaphic.covariates.spectra.scene import files_of
+from edaphic.covariates.spectra.scenes import Words
+from edaphic.recipe import Recipe
+from edaphic.stages.job import sources_of
+
+TABLES = (".csv", ".gz", ".parquet", ".txt", ".tsv")
+VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".dbf", ".shx", ".prj", ".cpg")
+
+
+def inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
+    """Input files that a stage reads, with the files that belong to them."""
+    named = [name for source in told.profiles.sources for name in (source.horizons, source.sites) if name]
+    tables = {file for name in named if (file := recipe.table_file(name)) is not None}
+    by_depth = [grid for grid in (told.profiles.bulk_density_grid, told.profiles.coarse_fragments_grid) if grid is not None]
+    account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
+    account |= {by.path for by in told.account.by if not isinstance(by, str)}
+    paths: dict[str, set[Path]] = {
+        "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
+        "rasters": _grid(told, recipe_path) | _rasters(told, recipe_path),
+        "account": {recipe.resolve(told, recipe_path, name) for name in account},
+        "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
+        "making": {path for part in _making(told, recipe_path).values() for path in part},
+    }
+    read: Mapping[str, Sequence[str]] = {
+        "profiles": ("tables", "by_depth"),
+        "rasters": ("making",),
+        "covariates": ("rasters",),
+        "maps": ("rasters",),
+        "account": ("rasters", "account"),
+    }
+    return sorted({member for kind in read.get(stage, ()) for path in paths[kind] for member in members(path)})
+
+
+def making_inputs(told: Recipe, recipe_path: Path) -> dict[str, list[Path]]:
+    """Files that each part of the stage of rasters reads, with those that belong to them; a subset of those of the stage."""
+    return {
+        part: sorted({member for path in paths for member in members(path)}) for part, paths in _making(told, recipe_path).items()
+    }
+
+
+def _making(told: Recipe, recipe_path: Path) -> dict[str, set[Path]]:
+    asked = told.covariates
+    found = {
+        part: {recipe.resolve(told, recipe_path, name) for name in names if not recipe.is_elsewhere(name)}
+        for part, names in recipe.named_to_make(told).items()
+    }
+    if asked.indices is not None:
+        scenes = recipe.resolve(told, recipe_path, asked.indices.scenes)
+        found["indices"] |= _scenes(scenes) | _grid(told, recipe_path)
+    if asked.depth_means:
+        found["depth_means"] |= _grid(told, recipe_path)
+    if asked.zones is not None:
+        found["zones"] = _grid(told, recipe_path) | _rasters(told, recipe_path)
+    return found
+
+
+def _scenes(path: Path) -> set[Path]:
+    """All files of a folder; else the bands, quality and metadata behind a table or a file of metadata."""
+    if path.is_dir() or not path.exists():
+        return {path}
+    return {path, *files_of(find_scenes(path, Words()))}
+
+
+def _grid(told: Recipe, recipe_path: Path) -> set[Path]:
+    if isinstance(told.grid, recipe.GridLike):
+        return {recipe.resolve(told, recipe_path, told.grid.like)}
+    return {recipe.resolve(told, recipe_path, told.grid.region)} if isinstance(told.grid, recipe.GridRegion) else set()
+
+
+def _rasters(told: Recipe, recipe_path: Path) -> set[Path]:
+    sources = [entry.source for entry in sources_of(told, recipe_path)]
+    legends = {source.classes for source in sources if isinstance(source.classes, Path)}
+    return legends | {Path(source.path) for source in sources if not recipe.is_elsewhere(str(source.path))}
+
+
+def members(path: Path) -> list[Path]:
+    """A file and those that belong to it: the sources of a VRT, world files, the parts of a shapefile; the files of a folder."""
+    if path.is_dir():
+        return sorted(member for member in path.rglob("*") if member.is_file())
+    if not path.exists():  # a file within a zip file
+        return [parent for parent in path.parents if parent.is_file()][:1]
+    found = {path}
+    if path.suffix.lower() in TABLES:
+        return [path]
+    if path.suffix.lower() in VECTORS:
+        found |= {other for other in path.parent.glob(f"{glob.escape(path.stem)}.*") if other.suffix.lower() in VECTORS}
+        return sorted(found)
+    try:
+        with rasterio.open(path) as opened:
+            found |= {Path(name) for name in cast(Sequence[str], opened.files)}
+    except rasterio.errors.RasterioIOError:
+        return [path]  # what cannot be opened has been said by the check
+    return sorted(member for member in found if member.is_file())
