@@ -22,7 +22,7 @@ from edaphic.errors import RasterError
 
 __all__ = ["Stack", "build", "describe", "rasterise"]
 
-THREADS = 2
+THREADS = 1
 """Layers that are sampled at a time, unless told otherwise."""
 
 OUTSIDE, NODATA = "outside its source", "nodata"
