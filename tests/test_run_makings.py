@@ -122,6 +122,8 @@ def test_one_run_makes_all_and_maps_with_it(made, tmp_path):
     assert "note: ndvi of 2006 to 2015 is mapped" in said
     stocks = pd.read_csv(out / "tables" / "stocks.csv")
     assert {"wet_warm", "wet_cold", "dry_warm", "dry_cold"} & set(stocks["class_name"].dropna())
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "RMSE of climate at withheld stations" in page and "Covariate by period" in page
     evidence = pd.read_csv(folder / "climate.evidence.csv")
     assert evidence["loo_rmse"].iloc[0] < 0.3
     described = pd.read_csv(folder / "layers.csv").set_index("name")

@@ -73,7 +73,8 @@ def test_options(command):
     assert status == 2 and "quality takes away every cell" in fault
     assert sorted(path.name for path in Path("out").iterdir()) == ["mine.txt", "savi.tif"]
     assert command("scenes", "--indices", "all", "--compress", "none", "-o", "out")[0] == 0
-    assert len(list(Path("out").glob("*.tif"))) == 25 and Path("out/mine.txt").exists()
+    assert len(list(Path("out").glob("*.tif"))) == 28 and Path("out/mine.txt").exists()
+    assert values("out/tcg.tif")[0, 0] > 0.2  # tasselled cap is of "all", where the sensor is known
 
 
 def test_one_scene_of_a_folder(command):
@@ -95,7 +96,7 @@ def test_composites(command):
     names = ["count_2000-2005.tif", "count_2006-2006.tif", "ndvi_2000-2005.tif", "ndvi_2006-2006.tif"]
     assert sorted(path.name for path in Path("out").iterdir()) == names
     assert values("out/ndvi_2000-2005.tif")[0, 0] == pytest.approx(0.65, abs=1e-4) and (values("out/count_2000-2005.tif") == 2).all()
-    Path("oli.csv").write_text("band,slope,intercept\nred,2.0,-0.1\n")
+    Path("oli.csv").write_text("band,slope,intercept,from_sensor,to_sensor\nred,2.0,-0.1,OLI,ETM+\n")
     words = (
         "scenes",
         "--statistic",
@@ -111,6 +112,20 @@ def test_composites(command):
     )
     assert command(*words)[0] == 0
     assert values("bands/red.tif")[0, 0] == pytest.approx(0.2, abs=1e-4)
+    # Coefficients that are not those of the scenes, or not of all bands of an index, are refused, of composites and of one scene.
+    one = f"scenes/20000705/{NAME.format('20000705')}"
+    Path("tm.csv").write_text("band,slope,intercept,from_sensor,to_sensor\nred,1,0,TM,ETM+\nnir,1,0,TM,ETM+\n")
+    for words, fault in (
+        (("--normalise", "oli=oli.csv"), "coefficients of oli (oli.csv): no line for nir; expected one for each band that is read"),
+        (("--normalise", "tm=tm.csv"), "coefficients of tm (tm.csv): no scene of that sensor; found scenes of oli"),
+        (("--normalise", "oli=tm.csv"), "coefficients of oli (tm.csv): found lines from tm to etm; expected lines from oli"),
+    ):
+        for call in (("scenes", "--statistic", "mean", *words), (one, *words)):
+            status, _, said = command(*call, "--indices", "ndvi", "-o", "refused")
+            assert status == 2 and fault in said and not Path("refused").exists()
+    assert command("scenes", "--statistic", "MAX_NDVI,P50", "--indices", "ndvi", "-o", "loud")[0] == 0
+    assert sorted(path.name for path in Path("loud").iterdir()) == ["count.tif", "ndvi_max_ndvi.tif", "ndvi_p50.tif"]
+    assert values("loud/ndvi_max_ndvi.tif")[0, 0] == pytest.approx(0.8, abs=1e-4)
     Path("scenes.csv").write_text(
         "date,sensor,level,red,nir\n"
         + "".join(

@@ -56,7 +56,10 @@ def test_flow_is_that_of_saga_in_every_cell(peer: Callable[[str], Grid], surface
 def test_other_edges_change_few_cells(peer: Callable[[str], Grid], name: str, method: Any) -> None:
     found, theirs = flow_area(peer("saga_filled"), CELLS, method=method), peer(name)
     assert np.mean(np.abs(found / theirs - 1) < 0.01) > 0.95
-    assert (found >= theirs * (1 - ROUNDED)).all()
+    if method == "d8":  # SAGA's edge passes nothing on; with MFD only what leaves over the corners of the grid is other
+        assert (found >= theirs * (1 - ROUNDED)).all()
+    else:
+        assert np.mean(np.abs(found / theirs - 1) < ROUNDED) > 0.99
 
 
 def test_fill_is_never_above_wang_and_liu(peer: Callable[[str], Grid]) -> None:

@@ -56,6 +56,7 @@ FORMATS: dict[str, TableFormat] = {
         "name path kind unit source_crs source_resolution resampling nodata",
     ),
     "periods": _format("covariates/periods.csv", "name period samples", "outside largest_gap_years", "name period"),
+    "climate": _format("covariates/climate.evidence.csv", "field n loo_rmse", "random_spline_rmse block_spline_rmse", "field"),
     "metrics": _format(
         "evidence/metrics.csv",
         "design scale layer n mec rmse bias",

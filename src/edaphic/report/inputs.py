@@ -131,7 +131,25 @@ def _covariate_words(run: RunFolder) -> list[tuple[str, str]]:
     selection = run.table("selection")
     if selection is not None:
         words += f"; {count(sum(kept is True for kept in selection['kept']))} kept by the screening"
-    return [("Covariates", words), *_period_words(run)]
+    return [("Covariates", words), *_period_words(run), *_climate_words(run)]
+
+
+CLIMATE_SHOWN = 6
+"""Climate grids whose errors are told one by one."""
+
+
+def _climate_words(run: RunFolder) -> list[tuple[str, str]]:
+    """How far climate grids that the run made were off at stations that were withheld."""
+    table = run.table("climate")
+    if table is None:
+        return []
+    parts = []
+    for row in table.head(CLIMATE_SHOWN).to_dict("records"):
+        errors = [(row["random_spline_rmse"], "by chance"), (row["block_spline_rmse"], "by blocks")]
+        told = [f"{number(error)} {how}" for error, how in errors if is_known(error)] or [f"{number(row['loo_rmse'])} one by one"]
+        parts.append(f"{row['field']} ({plural(int(row['n']), 'station')}): {listing(told)}")
+    more = f"; and {count(len(table) - CLIMATE_SHOWN)} more" if len(table) > CLIMATE_SHOWN else ""
+    return [("RMSE of climate at withheld stations", "; ".join(parts) + more)]
 
 
 def _period_words(run: RunFolder) -> list[tuple[str, str]]:

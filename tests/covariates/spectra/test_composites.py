@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -12,17 +13,20 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.spectra import composites
+from edaphic.covariates.spectra.checking import check_composite
+from edaphic.covariates.spectra.coefficients import BandLines
 from edaphic.covariates.spectra.composing import BareSoil, Composing
 from edaphic.covariates.spectra.composites import composite
 from edaphic.covariates.spectra.indices import INDICES, indices_of
 from edaphic.covariates.spectra.periods import read_period
+from edaphic.covariates.spectra.scaling import Told
 from edaphic.covariates.spectra.scenes import Words, scenes_of_folder
 from edaphic.covariates.spectra.single import make_indices
 from edaphic.errors import RasterError
 
 TRANSFORM = Affine(30.0, 0.0, 500000.0, 0.0, -30.0, 4600000.0)
 GRID = GeoBox((4, 5), TRANSFORM, "EPSG:32634")
-CLEAR, CLOUD = 21824, 22280
+CLEAR, CLOUD, SNOW = 21824, 22280, 30048
 NDVI = indices_of(["ndvi"])
 DAYS = ("20000705", "20010115", "20010720", "20030801")
 
@@ -109,23 +113,34 @@ def test_greenest(stack, tmp_path):
 
 
 def test_bare_soil(landsat, tmp_path):
-    """Two dates of bare soil, one of a crop, one of straw (NBR2 above its limit), one of water."""
+    """Two dates of bare soil; of a crop, straw (NBR2 above its limit), water, snow, and snow that the quality band alone tells: none."""
     soil = {"red": 0.20, "nir": 0.25, "swir1": 0.30, "swir2": 0.27}
+    snow = {"red": 0.85, "nir": 0.80, "swir1": 0.12, "swir2": 0.10}  # NDVI -0.03, NBR2 0.09: as of soil
     for day, change in (
+        ("20000101", snow),
+        ("20000201", {"red": 0.21}),
         ("20000301", {}),
         ("20000401", {"red": 0.22}),
         ("20000701", {"red": 0.04, "nir": 0.5}),
         ("20000901", {"swir2": 0.20}),
         ("20001201", {"red": 0.03, "nir": 0.01}),
     ):
-        landsat(day, {role: np.full((4, 5), value) for role, value in (soil | change).items()}, np.full((4, 5), CLEAR))
+        landsat(
+            day,
+            {role: np.full((4, 5), value) for role, value in (soil | change).items()},
+            np.full((4, 5), SNOW if day == "20000201" else CLEAR),
+        )
     scenes = scenes_of_folder(tmp_path / "scenes", Words())
     composite(scenes, GRID, Composing(NDVI, ("red",), ("median",), bare_soil=BareSoil()), tmp_path / "out")
     assert (made(tmp_path / "out", "count") == 2).all()
     assert made(tmp_path / "out", "red")[0, 0] == pytest.approx(0.21, abs=2e-5)
+    for mask, count in (((), 4), (("cloud",), 2)):  # with every condition taken back, all is as the numbers say
+        how = Composing(NDVI, mask=mask, bare_soil=BareSoil(ndsii_high=1.0 if not mask else 0.4))
+        composite(scenes, GRID, how, tmp_path / f"mask{count}")
+        assert (made(tmp_path / f"mask{count}", "count") == count).all()
     with pytest.raises(RasterError, match="composite: no cell has 1 or more observations of bare soil"):
         composite(scenes, GRID, Composing(NDVI, bare_soil=BareSoil(-0.05, 0.01, 0.01)), tmp_path / "none")
-    assert not list((tmp_path / "none").iterdir())
+    assert not (tmp_path / "none").exists() or not list((tmp_path / "none").iterdir())
 
 
 def test_one_day_of_one_sensor_counts_once(landsat, tmp_path):
@@ -253,6 +268,80 @@ def test_several_sensors_without_coefficients_are_said(stack, tmp_path):
     mixed = [replace(scenes[0], sensor="etm"), *scenes[1:]]
     told = "scenes of etm and oli are put together as they are, without cross-sensor coefficients"
     assert told in composite(mixed, GRID, Composing(NDVI), tmp_path / "out").notes
-    how = Composing(NDVI, ("red",), ("mean",), periods=(read_period("2000"),), coefficients={"etm": {"red": (2.0, 0.1)}})
+    how = Composing(NDVI, ("red",), ("mean",), periods=(read_period("2000"),), coefficients={"etm": {"red": (2.0, 0.1), "nir": (1.0, 0.0)}})
     assert told not in composite(mixed, GRID, how, tmp_path / "out").notes
     assert made(tmp_path / "out", "red_2000-2000")[2, 2] == pytest.approx(0.5, abs=5e-5)
+
+
+def test_an_index_that_cannot_be_is_not_the_greenest(landsat, tmp_path):
+    """NIR of 0.3 beside red of -0.1 has an NDVI of 2; it is no value, and not the largest."""
+    for day, red in (("20000705", -0.1), ("20000721", 0.1)):
+        landsat(day, {"red": np.full((4, 5), red), "nir": np.full((4, 5), 0.3)}, np.full((4, 5), CLEAR))
+    scenes = scenes_of_folder(tmp_path / "scenes", Words(told=Told(everything=True)))
+    composite(scenes, GRID, Composing(NDVI, ("red",), ("max_ndvi",)), tmp_path / "out")
+    assert made(tmp_path / "out", "ndvi")[2, 2] == pytest.approx(0.5, abs=1e-4)
+    assert made(tmp_path / "out", "red")[2, 2] == pytest.approx(0.1, abs=2e-5)
+
+
+def test_what_is_beyond_limits_is_told_of_bands_first_too(landsat, tmp_path):
+    """EVI near its pole: of 20 cells 4 are beyond -1 to 1 and lost, in either order of statistic and index."""
+    blue = np.full((4, 5), 0.05)
+    blue[0, :4] = 0.42
+    landsat("20000705", {"red": np.full((4, 5), 0.3), "nir": np.full((4, 5), 0.5), "blue": blue})
+    scenes = scenes_of_folder(tmp_path / "scenes", Words())
+    for first in ("indices", "bands"):
+        result = composite(scenes, GRID, Composing(indices_of(["evi"]), first=first), tmp_path / first)
+        assert "evi: 4 of 20 values are outside -1 to 1: no value" in result.notes
+        assert np.isnan(made(tmp_path / first, "evi")[0, :4]).all()
+    blue[:] = 0.42
+    landsat("20000705", {"red": np.full((4, 5), 0.3), "nir": np.full((4, 5), 0.5), "blue": blue})
+    for first in ("indices", "bands"):
+        with pytest.raises(RasterError, match="evi: 100 % of the values are outside -1 to 1"):
+            composite(scenes, GRID, Composing(indices_of(["evi"]), first=first), tmp_path / "out")
+
+
+def test_statistics_in_any_case():
+    assert Composing(NDVI, statistics=("MAX_NDVI", " Median", "P10", "p10")).statistics == ("max_ndvi", "median", "p10")
+
+
+def test_faults_before_any_work(stack, tmp_path):
+    scenes = stack()
+    assert check_composite(scenes, GRID, Composing(NDVI, ("red",), coefficients={"oli": {"red": (1.0, 0.0), "nir": (1.1, 0.0)}})) == []
+    away = GeoBox((4, 5), Affine(30, 0, 0, 0, -30, 0), "EPSG:32634")
+    both = {"red": (1.0, 0.0), "nir": (1.0, 0.0)}
+    mixed = [replace(scenes[0], sensor="etm"), *scenes[1:]]
+    cases = (
+        ([], GRID, Composing(NDVI), "scenes: found none"),
+        (scenes, GRID, Composing(NDVI, ("rot",)), "bands: found 'rot'; expected some of coastal"),
+        (scenes, GRID, Composing(NDVI, ("blue",)), "no band blue; expected one"),
+        (scenes, GRID, Composing(NDVI, periods=(read_period("2000"), read_period("2002"))), "period 2002-2002: no scene"),
+        (scenes, away, Composing(NDVI), "none of 4 lies in the periods, months and grid"),
+        (scenes, GRID, Composing(NDVI, coefficients={"modis": both}), "coefficients of modis: no such sensor; expected some of tm, etm"),
+        (scenes, GRID, Composing(NDVI, coefficients={"tm": both}), "coefficients of tm: no scene of that sensor; found scenes of oli"),
+        (scenes, GRID, Composing(NDVI, coefficients={"oli": {"red": (1.0, 0.0)}}), "coefficients of oli: no line for nir"),
+        (scenes, GRID, Composing(NDVI, coefficients={"oli": BandLines(both, "c.csv", "tm")}), r"\(c.csv\): found lines from tm; expected"),
+        (
+            mixed,
+            GRID,
+            Composing(NDVI, coefficients={"oli": BandLines(both, "", "oli", "tm"), "etm": BandLines(both, "", "etm", "msi")}),
+            "coefficients: found lines from oli to tm, etm to msi; expected all to lead to one sensor",
+        ),
+    )
+    for given, grid, how, fault in cases:
+        faults = check_composite(given, grid, how)
+        assert faults and re.search(fault, faults[0]), (fault, faults)
+        with pytest.raises(RasterError) as caught:
+            composite(given, grid, how, tmp_path / "out")
+        assert list(caught.value.faults) == faults and not (tmp_path / "out").exists()
+
+
+def test_sensors_that_coefficients_do_not_bring_together_are_said(stack, tmp_path):
+    scenes = stack()
+    mixed = [replace(scenes[0], sensor="etm"), replace(scenes[1], sensor="tm"), *scenes[2:]]
+    both = {"red": (1.0, 0.0), "nir": (1.0, 0.0)}
+    how = Composing(NDVI, coefficients={"tm": BandLines(both, "", "tm", "etm")})
+    assert any(note.startswith("scenes of etm and oli are put together") for note in composite(mixed, GRID, how, tmp_path / "a").notes)
+    how = replace(
+        how, coefficients=dict(how.coefficients) | {"etm": BandLines(both, "", "etm", "oli"), "tm": BandLines(both, "", "tm", "oli")}
+    )
+    assert not any("put together" in note for note in composite(mixed, GRID, how, tmp_path / "b").notes)

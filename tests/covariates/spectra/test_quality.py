@@ -73,7 +73,7 @@ def test_collection_1():
 
 
 def test_classes():
-    assert flagged(list(range(12)), "scl").tolist() == [i in (0, 3, 8, 9, 10) for i in range(12)]
+    assert flagged(list(range(12)), "scl").tolist() == [i in (0, 1, 3, 8, 9, 10) for i in range(12)]
     assert flagged(list(range(12)), "scl", ["snow", "saturated", "dark"]).tolist() == [i in (1, 2, 11) for i in range(12)]
     assert flagged([0, 1, 2, 3, 4, 255], "fmask").tolist() == [False, False, True, False, True, True]
     assert flagged([0, 1024, 2048, 3072], "qa60").tolist() == [False, True, True, True]

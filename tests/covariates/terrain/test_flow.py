@@ -35,64 +35,149 @@ def landscapes() -> st.SearchStrategy[Grid]:
     return arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=values)
 
 
+def height(z: Grid, row: int, column: int) -> float:
+    """NaN beyond the grid."""
+    return float(z[row, column]) if 0 <= row < z.shape[0] and 0 <= column < z.shape[1] else math.nan
+
+
+def drops(z: Grid, row: int, column: int) -> tuple[list[float], list[bool]]:
+    """Descent to each neighbour and whether it is there; missing ones are mirrored, corners else on the plane of their sides."""
+    here = float(z[row, column])
+    down = [here - height(z, row + int(r), column + int(c)) for r, c in zip(ROWS_AWAY, COLUMNS_AWAY, strict=True)]
+    there = [not math.isnan(drop) for drop in down]
+    mirrored = [drop if known else -down[(k + 4) % 8] for k, (drop, known) in enumerate(zip(down, there, strict=True))]
+    whole = [
+        mirrored[k - 1] + mirrored[(k + 1) % 8] if k % 2 and math.isnan(drop) else drop for k, drop in enumerate(mirrored)
+    ]
+    return whole, there
+
+
 def lowest(z: Grid) -> NDArray[np.bool_]:
-    """Cells without a lower neighbour."""
-    wide = np.pad(z, 1, constant_values=np.nan)
-    around = [wide[1 + r : 1 + r + z.shape[0], 1 + c : 1 + c + z.shape[1]] for r, c in zip(ROWS_AWAY, COLUMNS_AWAY, strict=True)]
-    return np.asarray(~np.any([other < z for other in around], axis=0) & ~np.isnan(z))
+    """Cells without a lower neighbour, there or beyond."""
+    found = np.zeros(z.shape, dtype=bool)
+    for row, column in np.argwhere(~np.isnan(z)):
+        found[row, column] = not any(drop > 0 for drop in drops(z, row, column)[0])
+    return found
 
 
-def plainly(z: Grid, cells: CellSizes, method: str = "mfd", convergence: float = 1.1, contour: bool = False) -> Grid:
-    """The same from high to low, in plain Python."""
+def plainly(z: Grid, cells: CellSizes, method: str = "mfd", convergence: float = 1.1, contour: bool = False) -> tuple[Grid, float]:
+    """The same from high to low, in plain Python: areas, and what left."""
     area = np.where(np.isnan(z), np.nan, cells.area_m2[:, None])
     away = distances(cells)
+    gone = 0.0
     places = sorted(map(tuple, np.argwhere(~np.isnan(z))), key=lambda p: -z[p])
     for row, column in places:
-        gets: list[tuple[tuple[int, int], float]] = []
+        gets: list[tuple[int, float]] = []
+        down, there = drops(z, row, column)
         for k in range(8):
-            other = (row + int(ROWS_AWAY[k]), column + int(COLUMNS_AWAY[k]))
-            if 0 <= other[0] < z.shape[0] and 0 <= other[1] < z.shape[1] and z[other] < z[row, column]:
-                slope = (z[row, column] - z[other]) / away[row, k]
+            if down[k] > 0:
+                slope = down[k] / away[row, k]
                 side = cells.dx_m[row] if k % 4 == 0 else cells.dy_m[row]
                 length = (away[row, k] / 4 if k % 2 else side / 2) if contour else 1.0
-                gets.append((other, slope if method == "d8" else slope**convergence * length))
+                gets.append((k, slope if method == "d8" else slope**convergence * length))
         if method == "d8" and gets:
             gets = [(max(gets, key=lambda g: g[1])[0], 1.0)]
         total = sum(share for _, share in gets)
-        for other, share in gets:
-            area[other] += area[row, column] * share / total
-    return area
+        for k, share in gets:
+            part = area[row, column] * share / total
+            if there[k]:
+                area[row + int(ROWS_AWAY[k]), column + int(COLUMNS_AWAY[k])] += part
+            else:
+                gone += part
+    return area, gone
 
 
 @settings(max_examples=150, deadline=None)
 @given(landscapes(), KINDS)
 def test_as_in_plain_python(z: Grid, kind: dict[str, Any]) -> None:
     cells = CellSizes(np.linspace(20.0, 25.0, len(z)), np.linspace(30.0, 29.0, len(z)))
-    found = flow_area(z, cells, **kind)
-    np.testing.assert_allclose(found, plainly(z, cells, **kind), rtol=1e-9)
+    found = accumulate(z, cells, **kind)
+    area, gone = plainly(z, cells, **kind)
+    np.testing.assert_allclose(found.area_m2, area, rtol=1e-9)
+    assert found.left_m2 == pytest.approx(gone, rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=100, deadline=None)
 @given(landscapes(), KINDS)
 def test_no_area_is_lost(z: Grid, kind: dict[str, Any]) -> None:
+    """What leaves, with what the outlets without any descent keep, is all there is."""
     cells = CellSizes(np.linspace(20.0, 25.0, len(z)), np.linspace(30.0, 29.0, len(z)))
     surface = fill(z, cells)
-    found = flow_area(surface, cells, **kind)
+    found = accumulate(surface, cells, **kind)
     total = np.where(np.isnan(z), 0.0, cells.area_m2[:, None]).sum()
-    assert found[lowest(surface)].sum() == pytest.approx(total, rel=1e-9)
+    assert found.left_m2 + found.area_m2[lowest(surface)].sum() == pytest.approx(total, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", METHODS)
 def test_no_area_is_lost_on_a_large_rough_grid(kind: dict[str, Any]) -> None:
-    z = np.random.default_rng(4).normal(500.0, 30.0, (300, 400)).astype(np.float32)
-    cells = CellSizes.square(10.0, 300)
+    z = np.random.default_rng(4).normal(500.0, 30.0, (150, 200)).astype(np.float32)
+    cells = CellSizes.square(10.0, 150)
     surface = fill(z, cells)
-    found = flow_area(surface, cells, **kind)
+    found = accumulate(surface, cells, **kind)
     leaving = lowest(surface)
     rim = np.zeros_like(leaving)
     rim[[0, -1]] = rim[:, [0, -1]] = True
     assert not (leaving & ~rim).any()
-    assert found[leaving].sum() == pytest.approx(z.size * 100.0, rel=1e-9)
+    assert found.left_m2 + found.area_m2[leaving].sum() == pytest.approx(z.size * 100.0, rel=1e-9)
+    assert found.left_m2 > 0.95 * z.size * 100.0
+
+
+def south_west(side: int) -> Grid:
+    """A plane that falls by a metre for each cell to the west and to the south, its north-east half without heights."""
+    row, column = np.indices((side, side))
+    return np.where(column - row <= 0, 1000.0 + column - row, np.nan)
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_plane_has_the_areas_of_the_inside_along_its_low_edges(kind: dict[str, Any]) -> None:
+    """Each diagonal gives a share s to the next by either side and 1 - 2 s to the one after; D8 gives all to that one.
+
+    So the area depends on the diagonal alone, up to the cells on the west and south edges and in their corner. Only the two tips,
+    whose neighbours to both sides are missing, keep all on the grid; by the 25th diagonal that is forgotten.
+    """
+    z = south_west(40)
+    found = accumulate(z, CellSizes.square(10.0, 40), **kind)
+    side, corner = 1.0, math.sqrt(2.0) ** kind.get("convergence", 1.1)
+    if kind.get("contour"):
+        corner *= math.sqrt(2.0) / 2
+    by_side = 0.0 if kind["method"] == "d8" else side / (2 * side + corner)
+    area = [100.0, 100.0 + 2 * by_side * 100.0]
+    for n in range(2, 40):
+        area.append(100.0 + 2 * by_side * area[n - 1] + (1 - 2 * by_side) * area[n - 2])
+    row, column = np.indices(z.shape)
+    there = column <= row
+    inner = there & (column > 0) & (row < 39)
+    low = (row - column >= 25) & ~inner
+    np.testing.assert_allclose(found.area_m2[inner], np.array(area)[(row - column)[inner]], rtol=1e-12)
+    np.testing.assert_allclose(found.area_m2[low], np.array(area)[(row - column)[low]], rtol=1e-8)
+    growth = 100.0 / (2 * by_side + 2 * (1 - 2 * by_side))  # m2 for each diagonal, far from the first
+    assert area[39] - area[19] == pytest.approx(20 * growth, rel=1e-3)
+    assert found.left_m2 == pytest.approx(there.sum() * 100.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_coast_takes_the_water_that_comes_to_it(kind: dict[str, Any]) -> None:
+    """The same plane with a sea in its lower part: above it nothing changes, along it no channel runs."""
+    z = south_west(40)
+    row, column = np.indices(z.shape)
+    land = np.where(row - column < 25, z, np.nan)
+    whole, coast = (flow_area(heights, CellSizes.square(10.0, 40), **kind) for heights in (z, land))
+    np.testing.assert_allclose(coast[~np.isnan(land)], whole[~np.isnan(land)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_no_channel_runs_along_the_rim_of_a_hill(kind: dict[str, Any]) -> None:
+    """On the rim of a cut-out the areas are those of a wider DEM, but for what runs along the edge and comes back."""
+    y, x = np.mgrid[-60:61, -60:61].astype(float)
+    hill = 200.0 * np.exp(-(x**2 + y**2) / (2 * 20.0**2))
+    inner = (slice(25, 96), slice(25, 96))
+    whole = flow_area(hill, CellSizes.square(30.0, 121), **kind)[inner]
+    found = flow_area(hill[inner], CellSizes.square(30.0, 71), **kind)
+    np.testing.assert_allclose(found[1:-1, 1:-1], whole[1:-1, 1:-1], rtol=0.05)
+    rim = np.ones(found.shape, dtype=bool)
+    rim[1:-1, 1:-1] = False
+    assert found[rim].max() <= 1.01 * whole[rim].max()
+    assert np.mean(found[rim]) == pytest.approx(np.mean(whole[rim]), rel=0.1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -192,34 +277,53 @@ def test_edge_reaches_what_lies_below_it() -> None:
     z = np.array([[4.0, 9.0, 4.0], [3.0, 8.0, 3.0], [2.0, 7.0, 2.0]])
     assert accumulate(z, CellSizes.square(1.0, 3)).from_edge.all()
     y, x = np.mgrid[-10:11, -10:11].astype(float)
-    cone = accumulate(100.0 - np.hypot(x, y), CellSizes.square(1.0, 21)).from_edge
-    assert not cone[1:-1, 1:-1].any() and cone[0].all() and cone[:, -1].all()
+    cone = 100.0 - np.hypot(x, y)
+    assert accumulate(cone, CellSizes.square(1.0, 21), compat="saga").from_edge[[0, -1]].all()
+    assert not accumulate(-(x**2) - y**2, CellSizes.square(1.0, 21)).from_edge[10].any()
     bowl = accumulate(np.hypot(x, y), CellSizes.square(1.0, 21), method="d8").from_edge
     assert bowl[10, 10] and bowl.mean() > 0.3
 
 
+def entered(z: Grid) -> NDArray[np.bool_]:
+    """Cells with a missing neighbour that is higher or of which nothing is known."""
+    found = np.zeros(z.shape, dtype=bool)
+    for row, column in np.argwhere(~np.isnan(z)):
+        down, there = drops(z, row, column)
+        found[row, column] = any(not known and not drop >= 0 for drop, known in zip(down, there, strict=True))
+    return found
+
+
 @settings(max_examples=60, deadline=None)
 @given(landscapes(), KINDS)
-def test_from_edge_is_where_a_rim_of_extra_area_shows(z: Grid, kind: dict[str, Any]) -> None:
-    """Marked are exactly the cells that would see more water if cells that miss a neighbour got more."""
+def test_from_edge_is_what_lies_below_the_cells_that_water_may_enter(z: Grid, kind: dict[str, Any]) -> None:
+    """All of those, nothing without a height, and elsewhere no more area than the others have together."""
     flow = accumulate(z, CellSizes.square(1.0, len(z)), **kind)
-    wide = np.pad(z, 1, constant_values=np.nan)
-    missing = [
-        np.isnan(wide[1 + r : 1 + r + z.shape[0], 1 + c : 1 + c + z.shape[1]]) for r, c in zip(ROWS_AWAY, COLUMNS_AWAY, strict=True)
-    ]
-    rim = np.any(missing, axis=0) & ~np.isnan(z)
-    assert flow.from_edge[rim].all()
+    first = entered(z)
+    assert flow.from_edge[first].all()
     assert not flow.from_edge[np.isnan(z)].any()
-    if not rim.all():
-        assert (flow.area_m2[~flow.from_edge & ~np.isnan(z)] <= (~rim & ~np.isnan(z)).sum() * (1 + 1e-9)).all()
+    others = ~flow.from_edge & ~np.isnan(z)
+    assert (flow.area_m2[others] <= (~first & ~np.isnan(z)).sum() * (1 + 1e-9)).all()
+    assert flow.from_edge.any() == first.any()
+
+
+def test_where_the_edge_falls_catchments_are_whole() -> None:
+    """A hill in the middle of the DEM: no water comes in, nothing is marked. A plane: it comes in from above."""
+    y, x = np.mgrid[-10:11, -10:11].astype(float)
+    cells = CellSizes.square(1.0, 21)
+    for method in ("d8", "mfd"):
+        hill = accumulate(100.0 - (x**2 + 0.3 * np.abs(x) + y**2), cells, method=method).from_edge  # type: ignore[arg-type]
+        assert not hill[1:-1, 1:-1].any()
+        plane = accumulate(x - 2 * y + 100.0, cells, method=method).from_edge  # type: ignore[arg-type]
+        assert plane[0].all() and plane[:, -1].all()
 
 
 def test_peer_rules_lose_water_over_the_edge() -> None:
     z = np.repeat(np.arange(5.0, 0.0, -1.0)[:, None], 5, axis=1)
     cells = CellSizes.square(1.0, 5)
     assert flow_area(z, cells, method="d8", compat="saga").tolist()[4] == [1.0, 4.0, 4.0, 4.0, 1.0]
-    inner = flow_area(z, cells, compat="saga")
-    assert inner[4].sum() < 25.0 - 1e-9 and inner[4].sum() == pytest.approx(flow_area(z, cells)[4].sum() - 25.0 + inner[4].sum())
+    assert accumulate(z, cells, method="d8", compat="saga").left_m2 == 0.0
+    inner = accumulate(z, cells, compat="saga")
+    assert inner.left_m2 + inner.area_m2[4, [0, -1]].sum() > 0 and inner.area_m2[4].sum() < 25.0 - 1e-9
 
 
 def test_the_same_bits_each_time() -> None:

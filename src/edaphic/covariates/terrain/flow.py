@@ -57,11 +57,11 @@ def flow_area(
 
     Examples
     --------
-    A valley that falls to the south, 10 m cells; the lower corners give to the stream, the stream leaves the grid:
+    A valley that falls to the south, 10 m cells; the stream leaves the grid, and beside it the lower corners do:
 
     >>> z = np.array([[6.0, 4.0, 6.0], [5.0, 3.0, 5.0], [4.0, 2.0, 4.0]])
     >>> flow_area(z, CellSizes.square(10.0, 3), method="d8").tolist()
-    [[100.0, 100.0, 100.0], [100.0, 400.0, 100.0], [100.0, 900.0, 100.0]]
+    [[100.0, 100.0, 100.0], [100.0, 400.0, 100.0], [100.0, 700.0, 100.0]]
     >>> accumulate(z, CellSizes.square(10.0, 3), method="d8").left_m2
     900.0
     """
@@ -243,7 +243,7 @@ def _lower(z: Any, cell: Any, row: Any, rows: Any, columns: Any, away: Any, to: 
 
 @njit(cache=True, nogil=True)
 def _beyond(
-    z: Any, cell: Any, row: Any, rows: Any, columns: Any, away: Any, to: Any, toward: Any, slopes: Any, nearness: Any, lower: Any, corners: Any
+    z: Any, cell: Any, row: Any, rows: Any, columns: Any, away: Any, to: Any, toward: Any, slopes: Any, near: Any, lower: Any, corners: Any
 ) -> Any:
     """Add to the list the missing neighbours that are taken to be lower."""
     column = cell - row * columns
@@ -252,7 +252,7 @@ def _beyond(
             continue
         drop = drop_beyond(z, row, column, k, rows, columns, away, corners)
         if drop > 0.0:
-            to[lower], toward[lower], slopes[lower] = -1, k, drop * nearness[row, k]
+            to[lower], toward[lower], slopes[lower] = -1, k, drop * near[row, k]
             lower += 1
     return lower
 
