@@ -179,6 +179,11 @@ def on_a_line(one):
     return one.assign(lat=41.0 + 0.5 * (one.lon - 20))
 
 
+def pairs(one):
+    one.loc[:4, ["lon", "lat"]] = one.loc[5:9, ["lon", "lat"]].to_numpy()
+    return one
+
+
 REFUSED = {
     "no such value": (None, ["--value", "rain"], "no column 'rain'"),
     "no positions": (lambda one: one.drop(columns="lon"), [], "expected the position"),
@@ -224,6 +229,14 @@ REFUSED = {
     "unit": (None, ["--elevation-unit", "yards"], "--elevation-unit"),
     "no such table": (None, ["--sites", "nowhere.csv"], "nowhere.csv: no such file"),
     "no such DEM": (None, ["--dem", "nowhere.tif"], "nowhere.tif: no such file"),
+    "degrees of freedom and shared places": (pairs, ["--smoothing", "57", "--elevation", "none"], "below 55"),
+    "months of a plain table": (None, ["--months", "6-8"], "no column of months"),
+    "years of a plain table": (None, ["--min-years", "20"], "no column of years"),
+    "weights without years": (None, ["--weights"], "expected a column of years for --weights"),
+    "elevation scale without use": (None, ["--elevation-scale", "5"], "expected elevation spline beside it"),
+    "precipitation without bioclim": (None, ["--precipitation-unit", "cm"], "--precipitation-unit cm"),
+    "two elevations": (lambda one: pd.concat([one, one.head(2).assign(elevation_m=one.elevation_m + 900)]), [], "elevation of station s00"),
+    "none among the stations": (lambda one: one.assign(elevation_m=one.elevation_m + 2500), ["--mask"], "expected some, or no --mask"),
     "two fields, one file": (lambda one: one.assign(u=1.0), ["--value", "u"], "expected a folder"),
 }
 
@@ -271,7 +284,6 @@ NOTED = {
     "no position": (cell("lon", 3, None), [], "1 rows without a position", 59),
     "rows twice": (doubled, [], "several rows of one station were averaged", 60),
     "shared position": (shared, [], "2 stations share their position", 60),
-    "longitude to 360": (lambda one: one.assign(lon=one.lon + 360 * (one.lon > 25)), [], "", 60),
     "feet by name": (
         lambda one: one.assign(elev_ft=one.elevation_m / 0.3048).drop(columns="elevation_m"),
         [],
@@ -338,7 +350,88 @@ def test_dem_with_untagged_sentinel(command):
         values[:3, :3] = -9999
         file.write(values, 1)
     status, screen, _ = command(*CALL)
-    assert status == 0 and "9 cells of the DEM" in screen and np.isnan(read("out.tif")[:3, :3]).all()
+    assert status == 0 and "9 cells of the grid lie on cells of the DEM" in screen and np.isnan(read("out.tif")[:3, :3]).all()
+
+
+def test_longitudes_from_0_to_360(command):
+    """East of Greenwich nothing changes; west of it 338.6 is -21.4, and the map is the same."""
+    one = table().assign(lon=lambda one: (one.lon - 42).round(5))
+    one.to_csv("s.csv", index=False)
+    one.assign(lon=one.lon + 360).to_csv("t.csv", index=False)
+    write_dem()
+    with rasterio.open("dem.tif", "r+") as file:
+        file.transform = Affine(0.02, 0, -22, 0, -0.02, 42.3)
+    assert command(*CALL)[0] == 0
+    first = read("out.tif")
+    status, screen, _ = command("climate", "t.csv", *CALL[2:])
+    assert status == 0 and "longitudes above 180 (60 rows) brought to -180 to 180" in screen
+    assert np.array_equal(read("out.tif"), first, equal_nan=True) and np.isfinite(first).sum() > 5000
+
+
+def test_untagged_sentinel_on_another_grid(command):
+    """A cell of -9999 is left out before the DEM is averaged; it does not pull the cells around it down."""
+    cell = {"driver": "GTiff", "width": 27, "height": 23, "count": 1, "dtype": "uint8", "crs": "EPSG:4326"}
+    for size in (0.06, 0.015):  # averaged, and interpolated
+        with rasterio.open("grid.tif", "w", transform=Affine(size, 0, 20.1, 0, -size, 42.2), **cell) as file:
+            file.write(np.ones((1, 23, 27), dtype="uint8"))
+        write_dem()
+        assert command(*CALL, "--like", "grid.tif")[0] == 0
+        plain = read("out.tif")
+        with rasterio.open("dem.tif", "r+") as file:
+            values = file.read(1)
+            values[10, 10] = values[30, 8] = -9999
+            file.write(values, 1)
+        status, screen, _ = command(*CALL, "--like", "grid.tif")
+        assert status == 0 and "of the DEM below -500 or above 9,000 m: taken for no value" in screen
+        apart = np.abs(read("out.tif") - plain)
+        assert 0 < np.nanmax(apart) < 1.5
+
+
+@pytest.mark.parametrize(("unit", "metres"), [("cm", 0.01), ("km", 1000.0), ("dm", 0.1), ("US survey foot", 1200 / 3937), ("Metre", 1.0)])
+def test_unit_tags_of_the_dem(command, unit, metres):
+    write_dem("dem.tif", factor=1 / metres)
+    with rasterio.open("dem.tif", "r+") as file:
+        file.units = (unit,)
+    status, screen, _ = command(*CALL)
+    assert status == 0 and ("by its unit tag, brought to m" in screen) == (metres != 1)
+    assert read("out.tif") == pytest.approx(15 - 0.0065 * write_dem("again.tif"), abs=1e-3, nan_ok=True)
+
+
+def test_units_that_are_not_known_or_wrong(command):
+    """No empty map: an unknown tag is a fault, and so is a DEM none of whose cells is ground."""
+    with rasterio.open("dem.tif", "r+") as file:
+        file.units = ("furlong",)
+    status, _, error = command(*CALL)
+    assert status == 2 and "in 'furlong' by its unit tag; expected m, ft" in error
+    write_dem("dem.tif", factor=100)
+    status, _, error = command(*CALL)
+    assert status == 2 and "no cell of the grid has an elevation of -500 to 9,000 m" in error and not Path("out.tif").exists()
+
+
+def test_many_degrees_of_freedom(command):
+    """Of 30 stations 28 are fitted; the 27 left by each part cannot have them, which is said."""
+    table(30, noise=0.3).to_csv("s.csv", index=False)
+    status, screen, error = command(*CALL, "--smoothing", "28")
+    assert status == 0, error
+    assert "28.0 df" in screen and "t: up to 30 stations withheld have no prediction" in screen
+    assert pd.read_csv("out.evidence.csv")["random_spline_rmse"].isna().all()
+
+
+def test_months_of_a_wide_table(command):
+    one = table()
+    one.assign(**{f"t_{k:02d}": one.t + k for k in range(1, 13)}).drop(columns="t").to_csv("s.csv", index=False)
+    assert command(*CALL[:-1], "maps", "--months", "6-8")[0] == 0
+    assert sorted(path.name for path in Path("maps").iterdir()) == ["t_06.tif", "t_07.tif", "t_08.tif"]
+
+
+@pytest.mark.parametrize("out", [".", "../here"])
+def test_into_this_folder(command, monkeypatch, tmp_path, out):
+    """The tables stand beside the folder, under its name."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert command("climate", "../s.csv", "--value", "t", "--dem", "../dem.tif", "--withhold", "0", "-o", out)[0] == 0
+    assert [path.name for path in Path().iterdir()] == ["t.tif"]
+    assert {"here.evidence.csv", "here.stations.csv"} < {path.name for path in tmp_path.iterdir()}
 
 
 def test_rain_below_zero_is_said_and_mended(command):
@@ -438,13 +531,26 @@ OPTIONS = (
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_options_make_a_map(command, options):
-    table(noise=0.3).to_csv("s.csv", index=False)
+    """A map near the truth, other than without the option where it is meant to be, and the choice in the evidence."""
+    one = table(noise=0.3)
+    one["t"] += np.sin(4 * one.lon) * np.cos(5 * one.lat)
+    one.to_csv("s.csv", index=False)
+    assert command(*CALL, "--withhold", "3")[0] == 0
+    plain, before = read("out.tif"), pd.read_csv("out.evidence.csv").iloc[0]
     status, _, error = command(*CALL, *options.split(), "--withhold", "3")
     assert status == 0, error
-    apart = read("out.tif") - (15 - 0.0065 * write_dem("again.tif"))
-    assert np.isfinite(apart).sum() > 1000 and np.nanmedian(np.abs(apart)) < (
-        3 if "none" in options[1:] and "--elevation" in options else 0.5
-    )
+    found, after = read("out.tif"), pd.read_csv("out.evidence.csv").iloc[0]
+    apart = found - (15 - 0.0065 * write_dem("again.tif"))
+    assert np.isfinite(apart).sum() > 1000 and np.nanmedian(np.abs(apart)) < (3 if options == "--elevation none" else 1)
+    column, _, word = options[2:].partition(" ")
+    if column in before:
+        assert str(after[column]) == {"20": "fixed"}.get(word, word) != str(before[column])
+        assert np.nanmax(np.abs(found - plain)) > 1e-3 and after["loo_rmse"] != before["loo_rmse"]
+    if column == "mask":
+        assert np.isnan(found).sum() > np.isnan(plain).sum() and np.array_equal(found, np.where(np.isnan(found), np.nan, plain), equal_nan=True)
+    if column == "compress":
+        with rasterio.open("out.tif") as file:
+            assert file.compression is None and np.array_equal(found, plain, equal_nan=True)
 
 
 def test_help_has_an_example(command):

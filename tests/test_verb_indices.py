@@ -75,6 +75,9 @@ def test_options(command):
     assert command("scenes", "--indices", "all", "--compress", "none", "-o", "out")[0] == 0
     assert len(list(Path("out").glob("*.tif"))) == 28 and Path("out/mine.txt").exists()
     assert values("out/tcg.tif")[0, 0] > 0.2  # tasselled cap is of "all", where the sensor is known
+    write("stack.tif", np.full((2, 6, 8), 0.2), "float32")
+    status, screen, _ = command("stack.tif", "--bands", "red=1,nir=2", "--indices", "all", "-o", "plain")
+    assert status == 0 and "left out: tcb, tcg, tcw: of no sensor; expected one whose weights are known" in screen
 
 
 def test_one_scene_of_a_folder(command):

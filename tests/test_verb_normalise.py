@@ -210,6 +210,17 @@ def test_two_tables_in_time(command):
     assert command("normalise", "etm.csv", "tm.csv", "-o", "c.csv", "--days", 8)[0] == 0
     table = pd.read_csv("c.csv")
     assert table["slope"][0] == pytest.approx(1.1, abs=0.02) and table["count"][0] == 600 and table["groups"][0] == 30
+    # Labels of one's own: each pixel lies on one of four sites, in either table or in both.
+    for name in ("etm.csv", "tm.csv"):
+        rows = pd.read_csv(name)
+        rows.assign(site=rows["pixel"] % 4).to_csv(f"sites_{name}", index=False)
+    for one, two_ in (("sites_etm.csv", "sites_tm.csv"), ("sites_etm.csv", "tm.csv"), ("etm.csv", "sites_tm.csv")):
+        status, screen, _ = command("normalise", one, two_, "-o", "g.csv", "--group", "site", "--bands", "red=red")
+        assert status == 0 and pd.read_csv("g.csv")["groups"][0] == 4 and "each a site: 4 groups" in screen
+    assert command("normalise", "etm.csv", "tm.csv", "-o", "g.csv", "--group", "date")[0] == 0
+    assert pd.read_csv("g.csv")["groups"][0] == 30
+    status, _, screen = command("normalise", "etm.csv", "tm.csv", "-o", "d.csv", "--group", "nosuch")
+    assert status == 2 and "no column 'nosuch' in either; found pixel, date, red" in screen
     status, _, screen = command("normalise", "etm.csv", "tm.csv", "-o", "d.csv", "--days", 7)
     assert status == 2 and "within 7 days" in screen
 
@@ -278,6 +289,8 @@ BAD = {
     "an image that does not fit": (("reference.tif", "other.tif", "--apply", "one.tif"), "one.tif has 1 band for 2 lines"),
     "an image over itself": (("reference.tif", "other.tif", "--apply", "other.tif", "--image-out", "."), "found the folder of the image"),
     "a folder without an image": (("reference.tif", "other.tif", "--image-out", "x"), "--image-out: found without --apply"),
+    "a group of rasters": (("reference.tif", "other.tif", "--group", "date"), "--group date: found beside rasters"),
+    "a group of coefficients": (("level.csv", "--group", "date"), "found beside a table of coefficients"),
     "a level line turned round": (("level.csv", "--invert"), "level"),
     "a coefficient that is none": (("hole.csv",), "found slope"),
     "a band twice": (("double.csv",), "a second time"),

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from edaphic import cli
 from edaphic.covariates.terrain import breach, fill, flow, wetness
-from edaphic.covariates.terrain.attributes import ATTRIBUTES, CHOICES, DEFAULT
+from edaphic.covariates.terrain.attributes import ATTRIBUTES, CHOICES, DEFAULT, TerrainOptions
 from edaphic.covariates.terrain.cells import CellSizes
 from edaphic.covariates.terrain.focal import disc_of_cells, position_in_disc
 from edaphic.covariates.terrain.local import LOCAL, LocalRules, local_attributes
+from edaphic.errors import RasterError
+from edaphic.verbs import terrain as verbs
 
 Command = Callable[..., tuple[int, str, str]]
 UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4600000.0)
@@ -325,3 +327,90 @@ def test_saga_by_the_command_line(command: Command, shared: Path, name: str, sto
     folder = shared / "oracles" / "terrain"
     assert command(folder / "dem.tif", "-a", name, "--compat", "saga", "-o", "out")[0] == 0
     np.testing.assert_allclose(_read(f"out/{name}.tif") * scale, _read(folder / f"saga_{stored}.tif"), rtol=3.1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "options", "words"),
+    [
+        ("slope", ("--radius", "10"), "--radius: changes nothing in slope; expected tpi"),
+        ("tpi", ("--without-centre",), "expected --radius"),
+        ("twi", ("--breach-depth", "5"), "--breach-depth: changes nothing in twi; expected --depressions breach"),
+        ("twi", ("--breach-length", "5"), "--breach-length: changes nothing in twi; expected --depressions breach"),
+        ("twi", ("--depressions", "none", "--min-slope", "0.1"), "--min-slope: changes nothing in twi; expected --depressions"),
+        ("flow_d8", ("--flow", "d8"), "--flow: changes nothing in flow_d8"),
+        ("flow_d8", ("--convergence", "1.1"), "--convergence: changes nothing in flow_d8"),
+        ("sca", ("--flow", "d8", "--convergence", "3"), "--convergence: changes nothing in sca; expected flow_mfd"),
+        ("twi", ("--ls", "moore"), "--ls: changes nothing in twi; expected ls"),
+        ("slope", ("--depressions", "fill"), "--depressions: changes nothing in slope; expected an attribute of flow"),
+        ("slope", ("--tri", "wilson"), "--tri: changes nothing in slope; expected tri"),
+        ("tpi", ("--method", "horn"), "--method: changes nothing in tpi"),
+        ("twi", ("--edges", "empty"), "--edges: changes nothing in twi"),
+    ],
+)
+def test_options_without_effect_are_refused(command: Command, attribute: str, options: tuple[str, ...], words: str) -> None:
+    _write(_land())
+    status, screen, told = command("dem.tif", "-a", attribute, "-o", "out", *options)
+    faults = [line for line in told.splitlines() if line.startswith("edaphic: ")]
+    assert (status, screen, len(faults)) == (2, "", 1), told
+    assert words in faults[0] and not Path("out").exists()
+
+
+def test_options_without_effect_are_told_where_the_defaults_are_not_known(command: Command) -> None:
+    _write(_land())
+    told: list[str] = []
+    options = TerrainOptions(radius=3, ls="desmet")
+    verbs.terrain("dem.tif", Path("out"), names=["slope"], options=options, say=lambda text, done, total: told.append(text))
+    notes = [text for text in told if "changes nothing" in text]
+    assert [note.split(":")[1].strip() for note in notes] == ["--radius", "--ls"]
+
+
+def test_memory_is_looked_at_before_the_heights(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sparse file of 40,000 million cells; no height of it is read."""
+    how = {"driver": "GTiff", "height": 200_000, "width": 200_000, "count": 1, "dtype": "uint8", "crs": "EPSG:32634", "transform": UTM}
+    with rasterio.open("huge.tif", "w", tiled=True, blockxsize=8192, blockysize=8192, SPARSE_OK=True, BIGTIFF="YES", **how):
+        pass
+    monkeypatch.setattr(verbs, "examine", lambda *words, **more: pytest.fail("heights were read"))
+    status, _, told = command("huge.tif", "-a", "twi", "-o", "out")
+    assert status == 2 and "need about 960 GB of memory" in told and not Path("out").exists()
+
+
+@pytest.mark.parametrize("radius", ["51", "501m", "30000"])
+def test_a_disc_wider_than_the_dem(command: Command, radius: str) -> None:
+    _write(_land())
+    status, _, told = command("dem.tif", "-a", "tpi", "--radius", radius, "-o", "out")
+    assert status == 2 and "wider than the DEM, whose longer side is 50 cells (500 m)" in told
+    assert not Path("out").exists()
+
+
+def test_the_radius_is_told_in_metres(command: Command) -> None:
+    _write(_land())
+    status, screen, told = command("dem.tif", "-a", "tpi", "--radius", "5", "-o", "out")
+    assert status == 0 and "a disc of radius 5 cells (50 m)" in screen and "longer side" not in told
+    status, screen, told = command("dem.tif", "-a", "tpi", "--radius", "30", "-o", "out")
+    assert status == 0 and "note: a radius of 30 cells (300 m) is 60 % of the longer side of the DEM; metres are written with an m" in told
+    status, screen, told = command("dem.tif", "-a", "tpi", "--radius", "300m", "-o", "out")
+    assert status == 0 and "a disc of radius 300 m" in screen and "note: a radius of 300 m is 60 %" in told
+
+
+def test_a_fault_before_work_starts_makes_no_folder(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does one that comes while the heights are looked at, or a disc that holds no other cell."""
+    _write(_land())
+    assert command("dem.tif", "-a", "tpi", "--radius", "2m", "-o", "out")[0] == 2
+    assert not Path("out").exists()
+
+    def broken(*words: object, **more: object) -> None:
+        raise RasterError("dem.tif: rows 0 to 3 cannot be read; expected a whole file")
+
+    monkeypatch.setattr(verbs, "examine", broken)
+    assert command("dem.tif", "-a", "twi", "-o", "out")[0] == 2
+    assert not Path("out").exists()
+
+
+def test_water_leaves_over_the_edge(command: Command) -> None:
+    """A plane that falls to the south-west, steepest to the corner: with D8 a cell more for each step down, on the edge as inside."""
+    row, column = np.indices((40, 50))
+    _write((500.0 + 3.0 * column - 3.0 * row).astype("float32"))
+    assert command("dem.tif", "-a", "flow_d8,flow_mfd", "-o", "out")[0] == 0
+    np.testing.assert_array_equal(_read("out/flow_d8.tif"), 100.0 * np.minimum(row + 1, 50 - column))
+    spread = _read("out/flow_mfd.tif")
+    assert spread[25, 0] == pytest.approx(spread[25, 5], rel=0.01) and spread[:, 0].max() < 1.05 * spread[:, 5].max()

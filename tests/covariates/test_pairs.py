@@ -73,6 +73,9 @@ def test_missing_and_masked_cells(raster):
     qa = Source("qa", raster("qa.tif", clouds), kind="class")
     (pairs,), _ = raster_pairs(sources((one, two, 1)), masks=[Mask(qa, bits=(1, 3))])
     assert len(pairs.x) == 20 - 2 - 5 - 1 and pairs.dropped == {"masked": 6} and pairs.seen == 18
+    tagged = Source("qa", raster("qa0.tif", clouds, nodata=0), kind="class")
+    (none,), _ = raster_pairs(sources((one, two, 1)), masks=[Mask(tagged, bits=(1, 3))])
+    assert none.dropped == {"masked": 6, "without a value in a mask (nodata 0)": 12}
     (kept,), _ = raster_pairs(sources((one, two, 1)), masks=[Mask(qa, keep=(8,))])
     assert len(kept.x) == 5
 

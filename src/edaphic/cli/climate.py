@@ -44,7 +44,7 @@ def climate(
     min_years: Annotated[
         int | None, typer.Option(help="Years that a value must rest on.", show_default="two thirds of --years, else 1")
     ] = None,
-    months: Annotated[str | None, typer.Option(help="Months, such as 1,7 or 6-8.", show_default="all")] = None,
+    months: Annotated[str | None, typer.Option(help="Months, such as 1,7 or 6-8, of a table that has months.", show_default="all")] = None,
     sites: Annotated[Path | None, typer.Option(help="Table of positions, joined by station.", show_default=False)] = None,
     like: Annotated[Path | None, typer.Option(help="Raster whose grid is taken.", show_default="the DEM's grid")] = None,
     lon: Annotated[str | None, typer.Option(help="Column of longitude, or x.", show_default="found by its name")] = None,
@@ -52,8 +52,8 @@ def climate(
     elevation_column: Annotated[str | None, typer.Option(help="Column of elevation.", show_default="found by its name")] = None,
     station: Annotated[str | None, typer.Option(help="Column of station ids.", show_default="found by its name")] = None,
     crs: Annotated[str | None, typer.Option(help="Coordinate system of x and y.", show_default="degrees, WGS 84")] = None,
-    elevation_unit: Annotated[str | None, typer.Option(help="Unit of the stations' elevations: m, ft, km.", show_default="m")] = None,
-    dem_unit: Annotated[str | None, typer.Option(help="Unit of the DEM: m, ft, km.", show_default="its tag, or m")] = None,
+    elevation_unit: Annotated[str | None, typer.Option(help="Unit of the stations' elevations: m, ft, us-ft, km ...", show_default="m")] = None,
+    dem_unit: Annotated[str | None, typer.Option(help="Unit of the DEM: m, ft, us-ft, dm, cm, mm, km.", show_default="its tag, or m")] = None,
     elevation_from_dem: Annotated[
         bool, typer.Option("--elevation-from-dem", help="Take missing elevations of stations from the DEM.")
     ] = False,

@@ -9,6 +9,7 @@ import typer
 
 from edaphic.cli.app import app, listening
 from edaphic.covariates.spectra.bands import SENSORS
+from edaphic.covariates.spectra.coefficients import BandLines
 from edaphic.covariates.spectra.composing import BareSoil
 from edaphic.covariates.spectra.finding import read_coefficients
 from edaphic.covariates.spectra.periods import read_months, read_period
@@ -23,8 +24,8 @@ def _words(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
-def _coefficients(words: list[str]) -> dict[str, dict[str, tuple[float, float]]]:
-    found = {}
+def _coefficients(words: list[str]) -> dict[str, BandLines]:
+    found: dict[str, BandLines] = {}
     for word in words:
         sensor, is_there, path = word.partition("=")
         if not is_there or not path or sensor not in SENSORS or sensor in found:

@@ -118,7 +118,9 @@ def normalise(
     block: Annotated[
         int | None, typer.Option(help="Cells along a block; blocks are drawn, not cells.", show_default="about 100 blocks")
     ] = None,
-    group: Annotated[str | None, typer.Option(help="Column of a table of pairs: rows that belong together.", show_default=False)] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of tables: rows that belong together.", show_default="pair of dates, of two tables")
+    ] = None,
     pixel: Annotated[str, typer.Option(help="Column of two tables.")] = "pixel",
     date: Annotated[str, typer.Option(help="Column of two tables.")] = "date",
     days: Annotated[int, typer.Option(help="Most days between the two of a pair, of two tables.")] = 8,

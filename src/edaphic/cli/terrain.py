@@ -18,6 +18,7 @@ NAMES = ", ".join(ATTRIBUTES)
 
 @app.command(epilog="Example: edaphic terrain dem.tif --attributes slope,northness,tpi,twi --radius 300m -o terrain")
 def terrain(
+    context: typer.Context,
     dem: Annotated[str, typer.Argument(metavar="DEM", help="Elevation raster, in any projection or in degrees.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder; ATTRIBUTE.tif is written there.", show_default=False)],
     attributes: Annotated[str, typer.Option("--attributes", "-a", help=f"default, local, all, or some of: {NAMES}.")] = "default",
@@ -71,6 +72,14 @@ def terrain(
             words=verbs.DemWords(band, nodata, z_unit, scale),
             options=TerrainOptions(**chosen),
             compress=packing,
+            given=_given(context),
             say=listener.step,
         )
     print(*said, sep="\n")
+
+
+def _given(context: typer.Context) -> dict[str, str]:
+    """Options that were written on the command line, by parameter: how they are written."""
+    sources = {str(parameter.name): context.get_parameter_source(str(parameter.name)) for parameter in context.command.params}
+    written = {name for name, source in sources.items() if source is not None and not source.name.startswith("DEFAULT")}
+    return {str(parameter.name): parameter.opts[0] for parameter in context.command.params if parameter.name in written}

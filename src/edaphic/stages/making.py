@@ -16,6 +16,7 @@ from edaphic.covariates import Source
 from edaphic.covariates.climate import How, Period, Words
 from edaphic.covariates.climate.making import Checked, Wanted, make_climate, read_checked
 from edaphic.covariates.depth_means import Layer, depth_faults, write_depth_means
+from edaphic.covariates.spectra.checking import check_composite
 from edaphic.covariates.spectra.composing import BareSoil, Composing
 from edaphic.covariates.spectra.composites import composite
 from edaphic.covariates.spectra.finding import choose_indices, find_scenes, read_coefficients
@@ -218,7 +219,11 @@ def _composing(recipe: Recipe, recipe_path: Path) -> tuple[list[Scene], Composin
 
 
 def _look_at_scenes(recipe: Recipe, recipe_path: Path) -> list[str]:
-    return _composing(recipe, recipe_path)[2]
+    scenes, how, left_out = _composing(recipe, recipe_path)
+    faults = check_composite(scenes, grid_of(recipe, recipe_path), how)
+    if faults:
+        raise RasterError(faults)
+    return left_out
 
 
 def _indices(job: Job, folder: Path) -> None:

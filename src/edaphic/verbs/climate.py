@@ -57,7 +57,7 @@ def climate(
         Raster whose grid is taken in place of the DEM's; the DEM is averaged or interpolated to it.
     elevation_from_dem : bool
         Take missing elevations of stations from the DEM.
-    dem_unit : {"m", "ft", "km"}, optional
+    dem_unit : {"m", "ft", "us-ft", "dm", "cm", "mm", "km"}, optional
         Of the DEM; what its file says, or m.
     say : callable
 
@@ -67,6 +67,7 @@ def climate(
         What was done, for the screen.
     """
     single = out.suffix.lower() in (".tif", ".tiff")
+    out = out if out.name not in ("", "..") else out.resolve()
     try:
         _check_wanted(values, out, wanted, (("--elevation-unit", words.elevation_unit), ("--dem-unit", dem_unit)))
         say(f"reading {stations.name}", 0, 3)
@@ -92,6 +93,8 @@ def _check_wanted(values: Sequence[str], out: Path, wanted: Wanted, units: Seque
     faults += [f"--value {name}: found twice; expected each once" for name in sorted({v for v in values if list(values).count(v) > 1})]
     if wanted.compress not in COMPRESS:
         faults.append(f"--compress: found {wanted.compress!r}; expected {' or '.join(COMPRESS)}")
+    if not wanted.bioclim and wanted.precipitation_unit != "mm":
+        faults.append(f"--precipitation-unit {wanted.precipitation_unit}: without --bioclim nothing is converted; expected both")
     if wanted.withhold < 0 or wanted.withhold == 1:
         faults.append(f"--withhold {wanted.withhold}: expected 0, or 2 parts or more")
     single = out.suffix.lower() in (".tif", ".tiff")

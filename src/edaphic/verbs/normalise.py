@@ -140,6 +140,9 @@ def normalise(
     notes: list[str] = []
     given = _given_lines(reference, other)
     pairs: list[Pairs] = []
+    if tables.group is not None and (given is not None or not _is_table(reference)):
+        found = "a table of coefficients" if given is not None else "rasters, whose groups are blocks (--block)"
+        raise RunError(f"--group {tables.group}: found beside {found}; expected tables of pairs, or by pixel and date")
     if given is not None:
         lines, sensors = given
         lines = swapped(lines) if invert else lines
@@ -239,7 +242,7 @@ def _series(reference: Path, other: Path, bands: Bands | None, other_bands: Band
         missing = [column for column in columns.values() if column not in table.columns]
         if missing:
             raise TableError(f"{path}: no column {', '.join(missing)}; found {', '.join(map(str, table.columns))}")
-        keys_kept = {key: table[key] for key in (words.pixel, words.date) if key in table.columns}
+        keys_kept = {key: table[key] for key in (words.pixel, words.date, words.group) if key is not None and key in table.columns}
         renamed.append(pd.DataFrame(keys_kept | {band: table[column] for band, column in columns.items()}))
     return series_pairs(
         renamed[0],
@@ -248,6 +251,7 @@ def _series(reference: Path, other: Path, bands: Bands | None, other_bands: Band
         pixel=words.pixel,
         date=words.date,
         max_days=words.days,
+        group=words.group,
         screen=screen,
         names=(str(reference), str(other)),
     )

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from edaphic.covariates.band import Compress
 from edaphic.covariates.facts import Source
-from edaphic.covariates.terrain.attributes import ATTRIBUTES, CHOICES, DEFAULT, SETS, TerrainOptions, attributes
+from edaphic.covariates.terrain.attributes import ATTRIBUTES, CHOICES, DEFAULT, DERIVED, SETS, TerrainOptions, attributes
 from edaphic.covariates.terrain.dem import Dem, open_dem
 from edaphic.covariates.terrain.evidence import Examined, examine
-from edaphic.covariates.terrain.making import Made, make_terrain
-from edaphic.errors import EdaphicError, RasterError, RunError
+from edaphic.covariates.terrain.limits import check_memory, check_radius, radius_sizes
+from edaphic.covariates.terrain.making import WITH_SLOPE, Made, make_terrain
+from edaphic.errors import EdaphicError, RunError
 from edaphic.progress import Say
-
-BYTES_A_CELL = 24
-"""Of heights, surface without depressions, catchment areas and what routing keeps besides, in float64 at worst 32."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,7 @@ def terrain(
     words: DemWords | None = None,
     options: TerrainOptions | None = None,
     compress: Compress = "deflate",
+    given: Mapping[str, str] | None = None,
     say: Say,
 ) -> list[str]:
     """Attributes of a DEM, on its own grid.
@@ -55,6 +52,9 @@ def terrain(
     words : DemWords, optional
     options : TerrainOptions, optional
     compress : {"deflate", "none"}
+    given : mapping of str to str, optional
+        Options that the user wrote, by parameter of the command: how they are written. One of them that changes nothing is a fault.
+        Without it those are told that are not the default.
     say : callable
 
     Returns
@@ -65,7 +65,7 @@ def terrain(
     Raises
     ------
     EdaphicError
-        An attribute or a choice that is not known; a DEM that cannot be used.
+        An attribute or a choice that is not known; an option without effect; a DEM that cannot be used.
     """
     words, options = words or DemWords(), options or TerrainOptions()
     wanted, unknown = attributes(names)
@@ -73,17 +73,19 @@ def terrain(
     if not (wanted or unknown):
         faults.append("--attributes: none; expected at least one, such as slope")
     faults += option_faults(options, compress)
-    if faults:
-        raise EdaphicError(faults)
+    idle = [] if faults else idle_options(wanted, options, _changed(options) if given is None else given)
+    if faults or (idle and given is not None):
+        raise EdaphicError([*faults, *idle])
     say(f"looking at {Path(dem).name}", 0, 1)
     opened = open_dem(Source("dem", dem, band=words.band, nodata=words.nodata, scale=words.scale), words.z_unit)
     _check_out(out, dem, wanted)
+    check_memory(opened, wanted)
+    wide = check_radius(opened, wanted, options)
     seen = examine(opened, told=words.nodata is not None)
-    _check_memory(seen.dem, wanted)
-    for note in (*seen.dem.notes, *seen.doubts):
+    for note in (*seen.dem.notes, *seen.doubts, *wide, *idle):
         say(f"note: {note}", 0, 0)
     made = make_terrain(seen.dem, wanted, out, options, compress=compress, say=say)
-    return [_of_dem(seen), *(_of_attribute(one, seen.dem) for one in made), f"wrote       {len(made)} files in {out}"]
+    return [_of_dem(seen), *(_of_attribute(one, seen.dem, options) for one in made), f"wrote       {len(made)} files in {out}"]
 
 
 def option_faults(options: TerrainOptions, compress: str = "deflate") -> list[str]:
@@ -117,6 +119,61 @@ def option_faults(options: TerrainOptions, compress: str = "deflate") -> list[st
     return found
 
 
+def idle_options(names: Sequence[str], options: TerrainOptions, given: Mapping[str, str]) -> list[str]:
+    """Options that were given and change nothing, in a line each.
+
+    ``--compat`` is none of them: what SAGA computes as we do has SAGA's numbers.
+
+    >>> idle_options(["slope"], TerrainOptions(radius=10), {"radius": "--radius"})
+    ['--radius: changes nothing in slope; expected tpi among the attributes']
+    """
+    wanted = set(names)
+    routed = {name for name in wanted if ATTRIBUTES[name].group == "flow"}
+    follows = bool(wanted & set(WITH_SLOPE))
+    derived = {*DERIVED, "twi", "spi", "ls", *(("sca",) if options.rules.compat == "saga" else ())}
+    near = {name for name in wanted if ATTRIBUTES[name].group == "local"} - ({"tpi"} if options.radius is not None else set())
+    disc = "tpi among the attributes"
+    of_flow = "an attribute of flow, such as twi"
+    breaching = "--depressions breach" if routed else of_flow
+    spreading = follows and options.flow == "mfd"
+    needs = {
+        "radius": ("tpi" in wanted, disc),
+        "without_centre": ("tpi" in wanted and options.radius is not None, f"{disc}, and --radius" if "tpi" not in wanted else "--radius"),
+        "method": (bool(wanted & derived), "slope, aspect, a curvature or an index of flow"),
+        "edges": (bool(near), "a local attribute, such as slope"),
+        "tri": ("tri" in wanted, "tri among the attributes"),
+        "depressions": (bool(routed), of_flow),
+        "min_slope": (bool(routed) and options.depressions != "none", "--depressions fill or breach" if routed else of_flow),
+        "breach_depth": (bool(routed) and options.depressions == "breach", breaching),
+        "breach_length": (bool(routed) and options.depressions == "breach", breaching),
+        "flow": (follows, f"{_listed(WITH_SLOPE)} among the attributes"),
+        "convergence": ("flow_mfd" in wanted or spreading, "flow_mfd, or --flow mfd" if follows else "flow_mfd, sca, twi, spi or ls"),
+        "ls": ("ls" in wanted, "ls among the attributes"),
+    }
+    idle = {key: expected for key, (used, expected) in needs.items() if key in given and not used}
+    return [f"{given[key]}: changes nothing in {', '.join(names)}; expected {expected}" for key, expected in idle.items()]
+
+
+def _changed(options: TerrainOptions) -> dict[str, str]:
+    """Options that are not the default, as the command has them."""
+    usual = TerrainOptions()
+    pairs = {
+        "radius": (options.radius, usual.radius),
+        "without_centre": (options.centre, usual.centre),
+        "method": (options.rules.method, usual.rules.method),
+        "edges": (options.rules.edges, usual.rules.edges),
+        "tri": (options.rules.tri, "saga" if options.rules.compat == "saga" else usual.rules.tri),
+        "depressions": (options.depressions, usual.depressions),
+        "min_slope": (options.min_slope_deg, usual.min_slope_deg),
+        "breach_depth": (options.breach_depth_m, usual.breach_depth_m),
+        "breach_length": (options.breach_length_m, usual.breach_length_m),
+        "flow": (options.flow, usual.flow),
+        "convergence": (options.convergence, usual.convergence),
+        "ls": (options.ls, usual.ls),
+    }
+    return {key: f"--{key.replace('_', '-')}" for key, (has, was) in pairs.items() if has != was}
+
+
 def read_radius(word: str) -> tuple[float, str]:
     """A radius in cells, or in metres where the number ends in m.
 
@@ -143,17 +200,6 @@ def _check_out(out: Path, dem: str, names: Sequence[str]) -> None:
             raise RunError(f"--out {out}: {made.name} there is the DEM itself; expected another folder")
 
 
-def _check_memory(dem: Dem, names: Sequence[str]) -> None:
-    if all(ATTRIBUTES[name].group != "flow" for name in names):
-        return
-    needed, there = dem.shape[0] * dem.shape[1] * BYTES_A_CELL / 1e9, psutil.virtual_memory().total / 1e9
-    if needed > there:
-        raise RasterError(
-            f"{dem.facts.path}: attributes of flow need about {needed:,.0f} GB of memory for {dem.shape[0]:,} x {dem.shape[1]:,} cells; "
-            f"this machine has {there:,.0f}: expected a smaller DEM, or --attributes local"
-        )
-
-
 def _of_dem(seen: Examined) -> str:
     dem = seen.dem
     rows, cols = dem.shape
@@ -165,9 +211,19 @@ def _of_dem(seen: Examined) -> str:
     )
 
 
-def _of_attribute(made: Made, dem: Dem) -> str:
+def _of_attribute(made: Made, dem: Dem, options: TerrainOptions) -> str:
     unit = ATTRIBUTES[made.name].unit
-    return f"{made.name:<20} {'' if unit == '1' else unit + ', '}{_share(made.empty, dem.shape[0] * dem.shape[1])} empty"
+    disc = f", {_of_disc(dem, options)}" if made.name == "tpi" and options.radius is not None else ""
+    return f"{made.name:<20} {'' if unit == '1' else unit + ', '}{_share(made.empty, dem.shape[0] * dem.shape[1])} empty{disc}"
+
+
+def _of_disc(dem: Dem, options: TerrainOptions) -> str:
+    """The radius in metres on the ground, and in cells where it was counted in them."""
+    down, across = (f"{size:,.5g}" for size in radius_sizes(dem.cells, options))
+    if options.radius_unit == "m":
+        return f"a disc of radius {down} m"
+    sizes = down if down == across else f"{across} x {down}"
+    return f"a disc of radius {options.radius:g} cells ({sizes} m)"
 
 
 def _share(part: int, whole: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,10 @@ import pytest
 import rasterio
 from affine import Affine
 
-from edaphic.covariates.climate import How, Period, Words
-from edaphic.covariates.climate.making import Wanted, read_checked, write_climate
-from edaphic.covariates.climate.surfaces import fit_threads
+from edaphic.covariates.climate import How, Period, Stations, Words, fit_climate
+from edaphic.covariates.climate.making import Wanted, check_climate, read_checked, write_climate
+from edaphic.covariates.climate.memory import FIRST, fit_threads
+from edaphic.covariates.climate.model import climate_faults
 from edaphic.errors import EdaphicError, RunError, TableError
 
 
@@ -66,12 +70,87 @@ def test_fault_leaves_nothing(files, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_threads_within_memory(files):
+def many_stations(n=700, fields=6) -> Stations:
+    rng = np.random.default_rng(2)
+    lon, lat, metres = rng.uniform(10, 12, n), rng.uniform(45, 47, n), rng.uniform(0, 2000, n)
+    names = tuple(f"t{k}" for k in range(fields))
+    values = (15 - 0.006 * metres)[:, None] + rng.standard_normal((n, fields))
+    return Stations(tuple(map(str, range(n))), lon, lat, metres, names, names, values, rng.integers(5, 30, (n, fields)).astype(float))
+
+
+def test_threads_within_memory():
+    """Seven squares for each factorisation at a time, and one for each that is kept: with weights every field has its own."""
+    many = many_stations()
+    square, used = 8 * 700**2, psutil.Process().memory_info().rss
+    slack = 2**20 * 8  # what the process itself grows by meanwhile
+
+    def threads(squares: float, errors: bool, weighted: bool) -> int:
+        room = psutil.Process().memory_info().rss + FIRST + int(squares * square) + slack
+        return fit_threads(many, How(weighted=weighted), room, errors)
+
+    assert fit_threads(many, How(), None, True) == 2 and fit_threads(many, How(), used + 2**31, True) == 2
+    assert threads(8, False, False) == 1 and threads(14.5, False, False) == 2 and threads(15.5, True, False) == 2
+    assert threads(15.5, True, True) == 1 and threads(20.5, True, True) == 2
+    with pytest.raises(RunError, match="expected at least"):
+        threads(8, True, True)
+    with pytest.raises(RunError, match="for 700 stations and 6 fields"):
+        fit_threads(many, How(), used // 2, False)
+
+
+HELD = """
+import resource, sys
+import numpy as np, psutil
+sys.path.insert(0, sys.argv[1])
+from test_making import many_stations
+from test_surfaces import Dem
+from edaphic.covariates.climate import How, blocks, evidence, fit_climate
+from edaphic.covariates.climate.memory import fit_threads, window_side
+many, how, dem = many_stations(), How(weighted=True), Dem((70, 70))
+bound = psutil.Process().memory_info().rss + int(float(sys.argv[2]) * 2**20)
+threads = fit_threads(many, how, bound, True)
+model = fit_climate(many, how, True, threads)
+evidence(model, 2, threads=threads)
+for block in blocks(model, dem, errors=True, memory=bound):
+    pass
+print(threads, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / bound)
+"""
+
+
+def test_memory_bound_is_held():
+    """In a process of its own the peak stays below the bound, with weights and standard errors."""
+    call = [sys.executable, "-c", HELD, str(Path(__file__).parent), "190"]
+    threads, share = subprocess.run(call, capture_output=True, text=True, check=True).stdout.split()
+    assert threads in ("1", "2") and 0.5 < float(share) <= 1.0
+    refused = subprocess.run([*call[:-1], "60"], capture_output=True, text=True)
+    assert refused.returncode and "--memory" in refused.stderr and "fit_climate" not in refused.stderr
+
+
+def test_checked_before_making(files):
     stations, dem, _ = files
-    many = read_checked(stations, ["a b", "c"], dem, elevation_from_dem=True).stations
-    used = psutil.Process().memory_info().rss
-    square = 8 * len(many.ids) ** 2
-    assert fit_threads(many, None, False) == 2 and fit_threads(many, used + 2**30, False) == 2
-    assert fit_threads(many, psutil.Process().memory_info().rss + 10 * square, False) in (1, 2)
-    with pytest.raises(RunError, match="for the equations of 40 stations"):
-        fit_threads(many, used // 2, False)
+    checked = read_checked(stations, ["a b", "c"], dem, elevation_from_dem=True)
+    assert check_climate(checked, How(), Wanted()) == []
+    faults = check_climate(checked, How(transform={"rain": "sqrt"}), Wanted(bioclim=True))
+    assert "transform of rain: no such value; expected one of a b, c" in faults and sum("--bioclim: no" in fault for fault in faults) == 3
+    few = replace(checked, stations=checked.stations.keep(np.arange(40) < 5, ""))
+    assert "a b: 5 stations have a value; expected at least 6" in check_climate(few, How(), Wanted())[0]
+
+
+def test_degrees_of_freedom_of_shared_places():
+    """Thirty stations of 25 places without elevation: below 25, in a fault and not in the middle of the work."""
+    many = many_stations(30, 1)
+    many = replace(many, lon=np.r_[many.lon[:25], many.lon[:5]], lat=np.r_[many.lat[:25], many.lat[:5]])
+    assert fit_climate(many, How(elevation="none", smoothing=24.5)).splines.choices[0].df == pytest.approx(24.5)
+    with pytest.raises(TableError, match="27 degrees of freedom; expected above 3 and below 25, for some of its 30 stations share a place"):
+        fit_climate(many, How(elevation="none", smoothing=27.0))
+    near = replace(many, lon=np.r_[many.lon[:25], many.lon[:5] + 1e-9])
+    with pytest.raises(TableError, match="degrees of freedom 27"):
+        fit_climate(near, How(elevation="none", smoothing=27.0))
+
+
+def test_a_transect_is_one_line():
+    """Straight in degrees is bent in km, in any longitude; a strip with some width is no line."""
+    rng, many = np.random.default_rng(3), many_stations(40, 1)
+    for step, side in ((179.0, 0.0), (7.0, 0.0), (7.0, 0.3)):
+        lon, lat = step + 2 * np.linspace(0, 1, 40), 46 + 2 * np.linspace(0, 1, 40) + side * rng.uniform(-1, 1, 40)
+        placed = replace(many, lon=np.where(lon > 180, lon - 360, lon), lat=lat)
+        assert any("lie on one line" in fault for fault in climate_faults(placed, How())) == (side == 0)

@@ -261,3 +261,17 @@ def test_no_factorisation_kept():
     points = places(9)
     with pytest.raises(ValueError, match="not kept"):
         fit(basis_for(points, 2, 2), points, wavy(points)[:, None]).standard_error(points)
+
+
+def test_a_gap_is_as_if_the_station_were_not_there():
+    """Noise, criterion and errors of a weighted field do not depend on the weights of stations without a value."""
+    points, weights = places(30, 2), np.random.default_rng(2).uniform(1, 3, 30)
+    y = wavy(points)
+    y[:10], weights[:10] = np.nan, 50.0
+    basis, there = basis_for(points, 2, 2), places(5, 2, seed=8)
+    gaps, alone = (
+        fit(basis, points[have], y[have, None], 8.0, weights[have], keep=True) for have in (np.full(30, True), np.arange(30) >= 10)
+    )
+    for what in ("lam", "gcv", "variance", "variance_reml"):
+        assert getattr(gaps.choices[0], what) == pytest.approx(getattr(alone.choices[0], what), rel=1e-9)
+    assert gaps.standard_error(there) == pytest.approx(alone.standard_error(there), rel=1e-9)

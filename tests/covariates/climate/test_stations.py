@@ -146,3 +146,34 @@ def test_shared_tables_are_read(shared):
     near = {(round(x, 4), round(y, 4)): v for x, y, v in zip(read.lon, read.lat, read.values[:, 0], strict=True)}
     apart = [near.get((round(x, 4), round(y, 4)), np.nan) - v for x, y, v in oracle[["lon", "lat", "value"]].to_numpy()]
     assert np.isfinite(apart).sum() > 190 and np.nanmax(np.abs(apart)) < 1e-4
+
+
+def test_months_of_columns_and_options_without_their_columns(tmp_path):
+    head = ",".join(f"t_{k:02d}" for k in range(1, 13))
+    wide = write(tmp_path, f"id,lon,lat,{head}\na,10,45,{','.join(map(str, range(12)))}\n")
+    read = read_stations(wide, ["t"], period=Period(months=(6, 7, 8)))
+    assert read.names == ("t_06", "t_07", "t_08") and read.values.tolist() == [[5, 6, 7]]
+    with pytest.raises(TableError, match="no column of months; expected one for --months"):
+        read_stations(wide, ["t_01"], period=Period(months=(6,)))
+    with pytest.raises(TableError, match="no column of years; expected one for --min-years 20"):
+        read_stations(wide, ["t_01"], period=Period(min_years=20))
+
+
+def test_rows_without_a_year_are_said(tmp_path):
+    rows = ["id,lon,lat,year,t", "a,10,45,2000,1", "a,10,45,,9", "b,11,45,2000,2", "c,12,45,,3", "d,13,45,,4"]
+    read = read_stations(write(tmp_path, "\n".join(rows)), ["t"])
+    assert read.ids == ("a", "b") and read.values[:, 0].tolist() == [1, 2]
+    assert "3 rows without a year left out (first: row 3); 2 stations (c, d) have no other row" in read.notes
+    assert not any("no value of any field" in note for note in read.notes)
+    with pytest.raises(TableError, match="none of 1 rows has a year"):
+        read_stations(write(tmp_path, "id,lon,lat,year,t\na,10,45,,1\n"), ["t"])
+
+
+def test_elevations_of_one_station(tmp_path):
+    rows = "id,lon,lat,elev,t\na,10,45,100,1\na,10.01,45,{},3\nb,11,45,5,2\nb,11,45,,2\n"
+    read = read_stations(write(tmp_path, rows.format(140)), ["t"])
+    assert read.elevation_m.tolist() == [100, 5]
+    assert "elevations of 1 stations (a) differ by up to 40 m between rows: the first was taken" in read.notes
+    assert "positions of 1 stations (a) differ by up to 0.01 degrees between rows: the first was taken" in read.notes
+    with pytest.raises(TableError, match=r"more than one elevation of station a \(100 and 1000 m\)"):
+        read_stations(write(tmp_path, rows.format(1000)), ["t"])

@@ -8,7 +8,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.climate import Extrapolation, How, Stations, blocks, evidence, fit_climate
-from edaphic.covariates.climate.surfaces import window_side
+from edaphic.covariates.climate.hull import Hull
+from edaphic.covariates.climate.memory import window_side
 from edaphic.covariates.window import Window
 from edaphic.errors import RunError
 
@@ -108,7 +109,7 @@ def test_a_dem_in_feet_and_sentinels():
     assert feet["t0"] == pytest.approx(plain["t0"], abs=1e-5, nan_ok=True)
     dem.values[0, :7] = -9999
     _, _, found = whole(model, dem, 64, dem_unit_m=0.3048)
-    assert found.odd_elevations == 7 and "taken for no value" in found.lines()[1]
+    assert found.odd_elevations == 7 and "taken for no value" in found.notes()[0]
 
 
 def test_memory_bounds_the_windows():
@@ -130,3 +131,17 @@ def test_evidence_beats_baselines_and_says_more():
     assert "random_spline_rmse" not in none and "random" not in bare
     again, _ = evidence(model, 5)
     assert table.equals(again)
+
+
+def test_hull_on_the_sphere():
+    """A region on the sphere has the hull it has in km; only stations that no hemisphere holds span the world."""
+    have, dem = stations(), Dem()
+    found = [whole(fit_climate(have, How(metric=metric)), dem, 64)[2] for metric in ("km", "sphere")]
+    assert found[1].outside_hull == pytest.approx(found[0].outside_hull, rel=0.01) and found[0].outside_hull > 1000
+    wide = Stations(**{**vars(have), "lon": (have.lon - 11.5) * 40, "lat": (have.lat - 46.7) * 40})
+    model = fit_climate(wide)
+    assert model.places.metric == "sphere" and whole(model, dem, 64)[2].outside_hull == 0
+    hull = Hull(model.places.globe(wide.lon, wide.lat))
+    assert hull.outside(model.places.globe([0.0, 180.0, 0.0], [0.0, 0.0, 85.0])).tolist() == [False, True, True]
+    world = model.places.globe([0.0, 90.0, 180.0, -90.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 90.0, -90.0])
+    assert not Hull(world).outside(model.places.globe([33.0, -140.0], [50.0, -70.0])).any()

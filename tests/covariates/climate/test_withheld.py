@@ -24,7 +24,8 @@ def test_folds_are_even(n, folds, seed):
     for fold in (random_folds(n, folds, seed), block_folds(places, folds)):
         sizes = np.bincount(fold, minlength=min(folds, n))
         assert sizes.sum() == n and len(sizes) == min(folds, n) and sizes.min() >= 1
-        assert np.ptp(sizes) <= (1 if fold is not None and folds > n else 3)
+    assert np.ptp(np.bincount(random_folds(n, folds, seed), minlength=min(folds, n))) <= 1
+    assert np.ptp(np.bincount(block_folds(places, folds), minlength=min(folds, n))) <= 3
 
 
 def test_blocks_hold_together():
@@ -54,6 +55,17 @@ def test_predictions_are_of_splines_without_the_fold():
 def test_folds_too_large_give_nothing():
     points = np.random.default_rng(2).random((6, 2))
     assert np.isnan(predict_withheld(basis_for(points, 2, 2), points, points[:, :1], np.arange(6) % 2, "gcv")).all()
+
+
+def test_folds_without_the_degrees_of_freedom_give_nothing():
+    """Of 30 stations in 10 parts 27 are left: 26.5 degrees of freedom can be had, 28 cannot; nor where two places are one but for rounding."""
+    points = np.random.default_rng(2).random((30, 2))
+    values, fold, basis = np.sin(5 * points[:, :1]), np.arange(30) % 10, basis_for(points, 2, 2)
+    assert np.isfinite(predict_withheld(basis, points, values, fold, 26.5)).all()
+    assert np.isnan(predict_withheld(basis, points, values, fold, 28.0)).all()
+    points[1] = points[0] + 1e-10
+    found = predict_withheld(basis, points, values, fold, 26.5)[:, 0]
+    assert np.isfinite(found[fold < 2]).all() and np.isnan(found[fold > 1]).all()
 
 
 def test_baselines_by_hand():

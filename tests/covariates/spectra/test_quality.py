@@ -116,3 +116,7 @@ def test_faults():
         check_names(["cloud", "clouds"])
     with pytest.raises(RasterError, match=r"found 0\.5; expected whole numbers, codes of scl"):
         flagged([0.5], "scl")
+
+
+def test_defective_cells_of_sentinel_are_masked_unless_told_otherwise():
+    assert flagged([1, 4], "scl").tolist() == [True, False] and flagged([1, 4], "scl", ["cloud"]).tolist() == [False, False]

@@ -90,6 +90,55 @@ def test_other_crs(landsat, tmp_path):
     np.testing.assert_allclose(np.diff(found, axis=1), 834.0 / 30.0 / 2000.0, rtol=0.02)
 
 
+def granule(write, folder, cells, day="20190714"):
+    """A Sentinel-2 scene: band -> (cell size, numbers)."""
+    for band, (size, numbers) in cells.items():
+        dtype = np.uint8 if band == "SCL" else np.uint16
+        transform = Affine(size, 0.0, 500000.0, 0.0, -size, 4600000.0)
+        write(folder / f"T34TFL_{day}T092031_{band}_{size:g}m.tif", np.asarray(numbers, dtype=dtype), transform)
+    return scenes_of_folder(folder, Words())[0]
+
+
+@pytest.mark.parametrize("spoilt", ["saturated", "invalid", "cloud"])
+def test_coarser_cells_do_not_bleed_into_finer_ones(write, tmp_path, spoilt):
+    """One cell of 20 m that is saturated, below the offset of its baseline, or cloud: four cells of 10 m, and none beside them."""
+    day = "20230714" if spoilt == "invalid" else "20190714"
+    swir1, scl = np.full((4, 4), 4000 if spoilt == "invalid" else 3000), np.full((4, 4), 5)
+    swir1[1, 1] = {"saturated": 65535, "invalid": 900, "cloud": 9000}[spoilt]
+    scl[1, 1] = 9 if spoilt == "cloud" else 5
+    scene = granule(write, tmp_path, {"B04": (10, np.full((8, 8), 2000)), "B11": (20, swir1), "SCL": (20, scl)}, day)
+    expected = np.zeros((8, 8), dtype=bool)
+    expected[2:4, 2:4] = True
+    reading = open_scene(scene, grid_of(10.0, 8, 8), ["red", "swir1"]).read(Window(0, 0, 8, 8))
+    np.testing.assert_array_equal(np.isnan(reading.bands["swir1"]), expected)
+    np.testing.assert_allclose(reading.bands["swir1"][~expected], 0.3, rtol=1e-6)
+    np.testing.assert_array_equal(np.isnan(reading.bands["red"]), expected if spoilt == "cloud" else np.zeros((8, 8), dtype=bool))
+    assert list(reading.bands) == ["red", "swir1"]
+    told = left_out(reading.counts)
+    assert any(note.startswith("quality takes away" if spoilt == "cloud" else "swir1: about 6 % of the cells") for note in told)
+    # On cells of 20 m, where the finer band is averaged, and on a grid that has the cells of neither.
+    reading = open_scene(scene, grid_of(20.0, 4, 4), ["red", "swir1"]).read(Window(0, 0, 4, 4))
+    assert np.isnan(reading.bands["swir1"]).sum() == 1 and np.isnan(reading.bands["red"]).sum() == (spoilt == "cloud")
+    reading = open_scene(scene, grid_of(10.0, 7, 7, 500005.0, 4599995.0), ["red", "swir1"]).read(Window(0, 0, 7, 7))
+    values = reading.bands["swir1"]
+    assert 4 <= np.isnan(values).sum() <= 9
+    np.testing.assert_allclose(values[np.isfinite(values)], 0.3, rtol=1e-6)
+
+
+def test_mixed_cells_in_any_window_give_the_same_bits(write, tmp_path, monkeypatch):
+    random = np.random.default_rng(6)
+    numbers = {"B04": (10, random.integers(1, 9000, (60, 80))), "B11": (20, random.integers(1, 9000, (30, 40)))}
+    numbers["B11"][1][random.random((30, 40)) < 0.1] = 65535
+    scene = granule(write, tmp_path, numbers | {"SCL": (20, random.choice([4, 5, 9], (30, 40)))})
+    opened = open_scene(scene, grid_of(10.0, 60, 80), ["red", "swir1"])
+    whole = opened.read(Window(0, 0, 60, 80)).bands
+    monkeypatch.setattr(reading, "BLOCK", 60)
+    part = opened.read(Window(7, 9, 40, 51)).bands
+    for role in ("red", "swir1"):
+        np.testing.assert_array_equal(part[role], whole[role][7:47, 9:60])
+        assert 0.5 < np.isfinite(whole[role]).mean() < 0.7
+
+
 def test_elsewhere(landsat, tmp_path):
     landsat("20190114", {"red": np.full((4, 5), 0.1)})
     (scene,) = scenes_of_folder(tmp_path / "scenes", Words())

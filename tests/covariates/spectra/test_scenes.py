@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.spectra.reading import open_scene
 from edaphic.covariates.spectra.scaling import Told
-from edaphic.covariates.spectra.scene import scene_grid
+from edaphic.covariates.spectra.scene import files_of, scene_grid
 from edaphic.covariates.spectra.scene_tables import scenes_of_table
 from edaphic.covariates.spectra.scenes import Words, read_bands, scene_of_file, scenes_of_folder
 from edaphic.covariates.window import Window
@@ -316,3 +316,89 @@ def test_metadata_that_are_not_needed_are_not_read(write, tmp_path):
     for told in (Told(level="dn"), Told(scale=0.004)):
         (scene,) = scenes_of_folder(tmp_path, Words(told=told))
         assert scene.day == date(2001, 7, 30) and scene.is_reflectance is (told.scale is not None)
+
+
+SURFACE = "LC08_L1TP_195028_20160101_20170404_01_T1"
+MTL = (
+    "GROUP = L1_METADATA_FILE\nGROUP = PRODUCT_METADATA\nDATE_ACQUIRED = 2016-01-01\nEND_GROUP = PRODUCT_METADATA\n"
+    "GROUP = IMAGE_ATTRIBUTES\nSUN_ELEVATION = 30.0\nEND_GROUP = IMAGE_ATTRIBUTES\nGROUP = RADIOMETRIC_RESCALING\n"
+    + "".join(f"REFLECTANCE_MULT_BAND_{band} = 2.0E-05\nREFLECTANCE_ADD_BAND_{band} = -0.1\n" for band in range(1, 8))
+    + "END_GROUP = RADIOMETRIC_RESCALING\nEND_GROUP = L1_METADATA_FILE\nEND\n"
+)
+
+
+@pytest.mark.parametrize("with_text", [False, True])
+def test_surface_reflectance_of_collection_1_whichever_way_it_is_named(write, tmp_path, with_text):
+    """Its files bear the name of the Level-1 product, whose text stands beside them: 2500 is 0.25 all the same."""
+    for band in (4, 5):
+        write(tmp_path / f"{SURFACE}_sr_band{band}.tif", np.full((4, 5), 2500, dtype=np.int16), nodata=-9999)
+    if with_text:
+        (tmp_path / f"{SURFACE}_MTL.txt").write_text(MTL)
+    table = tmp_path / "scenes.csv"
+    table.write_text(f"date,red,nir\n2016-01-01,{SURFACE}_sr_band4.tif,{SURFACE}_sr_band5.tif\n")
+    found = [
+        scenes_of_folder(tmp_path, Words())[0],
+        scenes_of_folder(tmp_path, Words(read_bands("red=*sr_band4.tif,nir=*sr_band5.tif")))[0],
+        scenes_of_table(table, Words())[0],
+        scenes_of_table(table, Words(told=Told(level="l2")))[0],
+        scene_of_file(tmp_path / f"{SURFACE}_sr_band4.tif", Words(read_bands("red=1"))),
+    ]
+    for scene in found:
+        assert {band.scaling.source for band in scene.bands.values()} == {"Landsat Collection 1 Level 2"} and not scene.notes
+        assert open_scene(scene, GRID, ["red"]).read(WHOLE).bands["red"][0, 0] == pytest.approx(0.25)
+
+
+def test_surface_reflectance_goes_before_raw_numbers_beside_it(write, tmp_path):
+    for band in (4, 5):
+        write(tmp_path / f"{SURFACE}_sr_band{band}.tif", np.full((4, 5), 2500, dtype=np.int16), nodata=-9999)
+        write(tmp_path / f"{SURFACE}_B{band}.TIF", np.full((4, 5), 9000, dtype=np.uint16))
+    (tmp_path / f"{SURFACE}_MTL.txt").write_text(MTL)
+    (scene,) = scenes_of_folder(tmp_path, Words())
+    assert open_scene(scene, GRID, ["red"]).read(WHOLE).bands["red"][0, 0] == pytest.approx(0.25)
+    # What is named is taken as what it is: (9000 x 0.00002 - 0.1) / sin(30 degrees).
+    (scene,) = scenes_of_folder(tmp_path, Words(read_bands(f"red={SURFACE}_B4.TIF")))
+    assert open_scene(scene, GRID, ["red"]).read(WHOLE).bands["red"][0, 0] == pytest.approx(0.16)
+    assert {path.name for path in files_of([scene])} == {f"{SURFACE}_B4.TIF", f"{SURFACE}_MTL.txt"}
+
+
+def test_an_image_that_was_processed_twice(write, tmp_path):
+    """The last product is taken, whole; bands of two are never mixed."""
+    old = "S2A_MSIL2A_20190714T092031_N0213_R093_T34TFL_20190714T133224.SAFE"
+    new = "S2A_MSIL2A_20190714T092031_N0500_R093_T34TFL_20230614T133224.SAFE"
+    sentinel(write, tmp_path, old, "20190714", {"B04": 1500, "B11": 3000, "SCL": 4})
+    sentinel(write, tmp_path, new, "20190714", {"B04": 2500, "B08": 4000})
+    (scene,) = scenes_of_folder(tmp_path, Words())
+    assert all("N0500" in str(path) for path in files_of([scene])) and set(scene.bands) == {"red", "nir"}
+    assert scene.notes == (f"T34TFL_20190714T092031: found 2 products of one image (N0213, N0500): the last, {new}, is taken",)
+    reading = open_scene(scene, scene_grid(scene, ["red"]), ["red"]).read(Window(0, 0, 8, 8))
+    np.testing.assert_allclose(reading.bands["red"], 0.15, rtol=1e-6)
+    sentinel(write, tmp_path, old.replace("MSIL2A", "MSIL1C"), "20190714", {"B04": 2000})
+    assert [one.name for one in scenes_of_folder(tmp_path, Words())] == ["T34TFL_20190714T092031_L1C", "T34TFL_20190714T092031_L2A"]
+    for product in ("a", "b"):  # folders that tell no product
+        sentinel(write, tmp_path / "bare", product, "20190714", {"B04": 1500})
+    with pytest.raises(RasterError, match=r"T34TFL_20190714T092031: red: found .*; expected the files of one product"):
+        scenes_of_folder(tmp_path / "bare", Words())
+
+
+@pytest.mark.parametrize(("scheme", "dtype"), [("mask", np.uint8), ("fmask", np.uint8), ("qa60", np.uint16), ("mask", np.int8)])
+def test_clear_cells_are_kept_though_the_file_calls_0_nodata(write, tmp_path, scheme, dtype):
+    write(tmp_path / "a.tif", np.full((2, 4, 5), 2500, dtype=np.int16))
+    cloud = {"mask": 1, "fmask": 4, "qa60": 1024}[scheme]
+    write(tmp_path / "quality.tif", (np.eye(4, 5) * cloud).astype(dtype), nodata=0)
+    told = Words(read_bands("red=1,nir=2"), told=Told(scale=1e-4), qa="quality.tif", scheme=scheme)
+    scene = scene_of_file(tmp_path / "a.tif", told)
+    assert scene.notes == (f"quality {scheme}: the file's nodata 0 is a code of its cells, and read as one",)
+    reading = open_scene(scene, GRID, ["red"]).read(WHOLE)
+    np.testing.assert_array_equal(np.isnan(reading.bands["red"]), np.eye(4, 5, dtype=bool))
+    # Beyond the mask there is no telling.
+    write(tmp_path / "quality.tif", np.zeros((4, 3), dtype=dtype), nodata=0)
+    reading = open_scene(scene_of_file(tmp_path / "a.tif", told), GRID, ["red"]).read(WHOLE)
+    assert np.isnan(reading.bands["red"][:, 3:]).all() and np.isfinite(reading.bands["red"][:, :3]).all()
+
+
+def test_files_of_scenes(landsat, tmp_path):
+    landsat("20190114", {"red": HALF, "nir": HALF}, np.full((4, 5), 21824), np.zeros((4, 5)))
+    landsat("20190130", {"red": HALF})
+    found = files_of(scenes_of_folder(tmp_path / "scenes", Words()))
+    assert found == list(dict.fromkeys(found)) and all(path.is_file() for path in found)
+    assert [path.name[-12:] for path in found] == ["T1_SR_B4.TIF", "T1_SR_B5.TIF", "QA_PIXEL.TIF", "A_RADSAT.TIF", "T1_SR_B4.TIF"]

@@ -84,3 +84,11 @@ def test_months():
     for text in ("0", "13", "may", "", "3-"):
         with pytest.raises(RasterError, match="expected numbers of 1 to 12"):
             read_months(text)
+
+
+def test_every_pair_of_periods_that_share_days_is_told_once():
+    """The long one shares with both of the others; the same one twice shares with nothing."""
+    periods = [read_period(text) for text in ("2000-2009", "2001-2002", "2005-2006", "2001-2002")]
+    found = shared_days(periods)
+    assert [note.partition(" share ")[0] for note in found] == ["periods 2000-2009 and 2001-2002", "periods 2000-2009 and 2005-2006"]
+    assert "share 2005-01-01 to 2006-12-31" in found[1] and not shared_days(periods[1:])

@@ -16,7 +16,7 @@ class Hull:
     """Convex hull of the stations.
 
     In the plane it is that of their coordinates. On the sphere its edges are great circles: it is the cone of their unit vectors. Where no
-    hemisphere holds all stations, they span the world and nothing lies outside. Of stations on a line there is no hull, and everything does.
+    hemisphere holds all stations, they span the world and nothing lies outside. Of stations on a line there is no hull: all lies outside.
 
     Parameters
     ----------

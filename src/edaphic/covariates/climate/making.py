@@ -276,6 +276,8 @@ def _with_elevations(stations: Stations, layer: Heights, how: How, elevation_fro
         _refuse_far(stations, layer)
     there[inside] = layer.read_cells(row[inside], col[inside]).astype(np.float64) * layer.metres
     doubts = []
+    if how.elevation == "none" and elevation_from_dem:
+        doubts.append("elevations from the DEM are not taken: elevation none does without")
     if how.elevation != "none":
         faults = elevation_faults(stations, there)
         if faults:

@@ -23,6 +23,9 @@ SQUARES = 7
 FIXED = 24 * 2**20
 """Bytes of the raster files, and of what is loaded on the way."""
 
+FIRST = 56 * 2**20
+"""Bytes that linear algebra and compiled kernels take when they are first called, and keep."""
+
 
 def window_side(model: Model, memory: int | None, errors: bool) -> int:
     """Side of the windows that keep the whole process within a bound.
@@ -67,8 +70,8 @@ def fit_threads(stations: Stations, how: How, memory: int | None, errors: bool) 
     square = 8 * len(stations.ids) ** 2
     fixed, per_cell = _needs(stations, how, errors)
     used = psutil.Process().memory_info().rss
-    start = used + FIXED + (len(groups) * square if errors else 0)
-    after = start - FIXED + fixed + per_cell * SMALLEST**2
+    start = used + FIRST + (len(groups) * square if errors else 0)
+    after = start + fixed + per_cell * SMALLEST**2
     if after <= memory:
         for threads in range(THREADS, 0, -1):  # also the folds withheld, which are made at a time
             if start + SQUARES * threads * square <= memory:

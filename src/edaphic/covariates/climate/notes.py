@@ -67,4 +67,4 @@ def withheld_notes(model: Model, stations: pd.DataFrame) -> list[str]:
         return []
     most = max(fields.values())
     what = "" if isinstance(model.how.smoothing, str) else f" with {model.how.smoothing:g} degrees of freedom"
-    return [f"{named(some)}: up to {most} stations withheld have no prediction, for those left do not carry a spline{what}: fewer --withhold?"]
+    return [f"{named(some)}: up to {most} stations withheld have no prediction: the others do not carry a spline{what}"]

@@ -275,7 +275,7 @@ def _same_places(rows: pd.DataFrame, path: Path, notes: list[str]) -> None:
         faults.append(f"{path}: more than one elevation of station {found}; expected one for each place, or an id for each station")
     if faults:
         raise TableError(faults)
-    for what, moved, least, unit in (("positions", np.maximum(lon, lat), SAME_DEG, "degrees"), ("elevations", metres, SAME_M, "m")):
+    for what, moved, least, unit in (("positions", lon.where(lon > lat, lat), SAME_DEG, "degrees"), ("elevations", metres, SAME_M, "m")):
         some = moved > least
         if some.any():
             whose = f"{int(some.sum())} stations ({named(some.index[some].astype(str))})"

@@ -183,16 +183,23 @@ def _look(
         clipped[k] = np.isfinite(x[k]) & np.isfinite(y[k]) & (spoilt_x | spoilt_y)
     both = np.isfinite(x) & np.isfinite(y)
     good = np.ones(x.shape[1], dtype=np.bool_)
+    blank = ~good
     if both.any():
         for mask, layer in covers:
-            good &= mask.good(layer.read(window).ravel())
+            codes = layer.read(window).ravel()
+            good &= mask.good(codes)
+            blank |= np.isnan(codes)
+    # Told apart: where 0 is clear and nodata too, the mask takes every clear cell.
+    told = ", ".join(dict.fromkeys(f"{layer.facts.nodata:g}" for _, layer in covers if layer.facts.nodata is not None))
+    without = f"without a value in a mask{f' (nodata {told})' if told else ''}"
     seen = np.where(clipped | ~good, np.nan, x)
     keep, reasons = screened(seen, y, screen)
     row, col = (part.ravel() for part in np.mgrid[window.row : window.row + window.height, window.col : window.col + window.width])
     cell = row.astype(np.int64) * width + col
     for k, band in enumerate(bands):
         band.seen += int(both[k].sum())
-        band.dropped.update(masked=int((both[k] & ~good).sum()), saturated=int((clipped[k] & good).sum()))
+        band.dropped.update(masked=int((both[k] & ~good & ~blank).sum()), saturated=int((clipped[k] & good).sum()))
+        band.dropped.update({without: int((both[k] & blank).sum())})
         band.dropped.update({reason: count for reason, count in reasons[k].items() if reason != "no value"})
         _keep(band, cell[keep[k]], x[k][keep[k]], y[k][keep[k]], sample, seed)
 

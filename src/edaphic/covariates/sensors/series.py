@@ -76,12 +76,14 @@ def series_pairs(
     pixel: str = "pixel",
     date: str = "date",
     max_days: int = 8,
+    group: str | None = None,
     screen: Screen | None = None,
     names: tuple[str, str] = ("reference", "other"),
 ) -> list[Pairs]:
     """Pairs from two long tables, a row for each pixel and date.
 
-    A group is a pair of dates: all pixels of it share haze, sun and season.
+    A group is a pair of dates: all pixels of it share haze, sun and season. With ``group`` it is what has the same label in both tables, or
+    in the one that has the column.
 
     Parameters
     ----------
@@ -90,6 +92,8 @@ def series_pairs(
     bands : sequence of str
     max_days : int
         Most days between the two of a pair; 8 is that between Landsat 5 and 7, or 7 and 8.
+    group : str, optional
+        Column of labels in one of the tables or in both: pairs with the same ones (a site, a season) are not independent.
     screen : Screen, optional
     names : (str, str)
         What the tables are called in messages.
@@ -119,9 +123,19 @@ def series_pairs(
     first, second = match_days(pixels[: len(reference)], days[0], pixels[len(reference) :], days[1], max_days)
     if not len(first):
         raise TableError(f"{names[0]}, {names[1]}: no pixel was seen by both within {max_days} days; expected one at least")
-    _, group = np.unique(np.stack([days[0][first], days[1][second]]), axis=1, return_inverse=True)
-    codes = group.ravel().astype(np.int64)
-    return pairs_of(list(bands), values[1][:, second], values[0][:, first], codes, "pair of dates", screen or Screen())
+    keys = _labels(reference, other, first, second, group, names) if group is not None else [days[0][first], days[1][second]]
+    codes = np.unique(np.stack(keys), axis=1, return_inverse=True)[1].ravel().astype(np.int64)
+    grouped_by = "pair of dates" if group is None else group
+    return pairs_of(list(bands), values[1][:, second], values[0][:, first], codes, grouped_by, screen or Screen())
+
+
+def _labels(reference: pd.DataFrame, other: pd.DataFrame, first: Index, second: Index, group: str, names: tuple[str, str]) -> list[Index]:
+    """Codes of the labels of each pair, of the tables that have the column."""
+    having = [part for part in ((reference, first, names[0]), (other, second, names[1])) if group in part[0].columns]
+    if not having:
+        listed = ", ".join(map(str, reference.columns))
+        raise TableError(f"{names[0]}, {names[1]}: no column {group!r} in either; found {listed}; expected labels of groups")
+    return [labels(table, group, name)[rows] for table, rows, name in having]
 
 
 def _days(table: pd.DataFrame, column: str, name: str) -> Index:

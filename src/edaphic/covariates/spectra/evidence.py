@@ -72,8 +72,11 @@ def left_out(counts: Counter[str]) -> list[str]:
         for word, what in (("outside", "outside the valid numbers, or saturated"), ("saturated", "saturated by the quality band")):
             part, whole = counts[f"{word} {role}"], counts[f"given {role}"]
             if part > 0:
-                share = f"about {_percent(part, whole)}" if counts["resampled"] else f"{part:,} of {whole:,}"
-                found.append(f"{role}: {share}{' of the' if counts['resampled'] else ''} cells are {what}: no value")
+                share = f"{part:,} of {whole:,}"
+                if counts["resampled"]:
+                    percent = _percent(part, whole)
+                    share = f"{percent if ' than ' in percent else f'about {percent}'} of the"
+                found.append(f"{role}: {share} cells are {what}: no value")
     if counts["masked"]:
         found.append(f"quality takes away {_percent(counts['masked'], counts['cells'])} of the cells")
     return found

@@ -200,10 +200,9 @@ def open_scene(
     if faults:
         raise RasterError(faults)
     finest = _cells(known[min(known, key=lambda role: known[role].resolution)])
-    for source in sources.values():
-        faults += _faults(source, finest)
-    for part in scene.quality:
-        faults += _faults(quality_source(scene, part), finest)
+    for role, source in sources.items():
+        if _cells(known[role]) != finest:
+            faults += _faults(source, finest)
     placed: dict[GeoBox, dict[str, Layer]] = {}
     for role, source in sources.items():
         try:
@@ -232,7 +231,15 @@ def _faults(source: Source, cells: GeoBox) -> list[str]:
 
 def _own(scene: Scene, cells: GeoBox, layers: Mapping[str, Layer], sources: Mapping[str, Source], aside: bool) -> Own:
     """Bands and quality on cells that the bands have, or on the cells of the grid."""
-    quality = tuple((part, open_layer(quality_source(scene, part), cells)) for part in scene.quality)
+    quality: list[tuple[Quality, Layer]] = []
+    faults: list[str] = []
+    for part in scene.quality:
+        try:
+            quality.append((part, open_layer(quality_source(scene, part), cells)))
+        except RasterError as error:
+            faults += error.faults
+    if faults:
+        raise RasterError(faults)
     if not aside:
-        return Own(layers, quality, None)
-    return Own({role: open_layer(sources[role], cells) for role in layers}, quality, next(iter(layers.values())))
+        return Own(layers, tuple(quality), None)
+    return Own({role: open_layer(sources[role], cells) for role in layers}, tuple(quality), next(iter(layers.values())))

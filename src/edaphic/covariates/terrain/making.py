@@ -20,6 +20,7 @@ from edaphic.covariates.terrain.attributes import ATTRIBUTES, TerrainOptions, fo
 from edaphic.covariates.terrain.cells import CellSizes
 from edaphic.covariates.terrain.dem import Dem
 from edaphic.covariates.terrain.focal import Spans, disc_of_cells, disc_of_metres, position_in_disc, reach
+from edaphic.covariates.terrain.limits import check_memory, check_radius
 from edaphic.covariates.terrain.local import LOCAL, Margins, local_attributes
 from edaphic.covariates.window import Window, windows
 from edaphic.errors import RasterError
@@ -70,9 +71,12 @@ def make_terrain(
     Raises
     ------
     RasterError
-        A file cannot be read or written; a radius that is none or smaller than a cell.
+        A file cannot be read or written; a radius that is none, smaller than a cell or wider than the DEM; too little memory
+        for the attributes of flow.
     """
     wanted = list(dict.fromkeys(names))
+    check_memory(dem, wanted)
+    check_radius(dem, wanted, options)
     layers = [_layer(name, dem, options) for name in wanted]
     local = [name for name in wanted if ATTRIBUTES[name].group != "flow"]
     routed = [name for name in wanted if ATTRIBUTES[name].group == "flow"]
