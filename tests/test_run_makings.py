@@ -231,7 +231,7 @@ FAULTS = {
         r"periods\[1\]: found \[1998, 2005\] a second time; expected each period once",
     ),
     "band": (lambda told: told["covariates"]["indices"].update(bands=["redd"]), r"redd"),
-    "empty period": (lambda told: told["covariates"]["indices"].update(periods=[[1970, 1975]]), r"1970-1975"),
+    "empty period": (lambda told: told["covariates"]["indices"].update(periods=[[1970, 1975]]), r"none of 4 lies in the periods"),
     "sensor": (lambda told: told["covariates"]["indices"].update(coefficients={"foo": "stations.csv"}), r"band|foo"),
     "statistic": (
         lambda told: told["covariates"]["indices"].update(statistic="mode"),

@@ -52,8 +52,8 @@ def climate(
     elevation_column: Annotated[str | None, typer.Option(help="Column of elevation.", show_default="found by its name")] = None,
     station: Annotated[str | None, typer.Option(help="Column of station ids.", show_default="found by its name")] = None,
     crs: Annotated[str | None, typer.Option(help="Coordinate system of x and y.", show_default="degrees, WGS 84")] = None,
-    elevation_unit: Annotated[str | None, typer.Option(help="Unit of the stations' elevations: m, ft, us-ft, km ...", show_default="m")] = None,
-    dem_unit: Annotated[str | None, typer.Option(help="Unit of the DEM: m, ft, us-ft, dm, cm, mm, km.", show_default="its tag, or m")] = None,
+    elevation_unit: Annotated[str | None, typer.Option(help="Unit of the stations' elevations: m, ft, km ...", show_default="m")] = None,
+    dem_unit: Annotated[str | None, typer.Option(help="Unit of the DEM: m, ft, us-ft, dm, cm ...", show_default="its tag, or m")] = None,
     elevation_from_dem: Annotated[
         bool, typer.Option("--elevation-from-dem", help="Take missing elevations of stations from the DEM.")
     ] = False,

@@ -27,6 +27,7 @@ from edaphic.covariates.spectra.scenes import Words as SceneWords
 from edaphic.covariates.terrain.attributes import TerrainOptions
 from edaphic.covariates.terrain.dem import Dem, open_dem
 from edaphic.covariates.terrain.evidence import examine
+from edaphic.covariates.terrain.limits import check_memory, check_radius
 from edaphic.covariates.terrain.local import LocalRules
 from edaphic.covariates.terrain.making import make_terrain
 from edaphic.covariates.zones import write_climate_zones
@@ -174,7 +175,9 @@ def _look_at_dem(recipe: Recipe, recipe_path: Path) -> list[str]:
     faults = covariates.check_sources([source], grid_of(recipe, recipe_path))
     if faults:
         raise RasterError(faults)
-    return [*dem.notes, *covariates.angle_doubts(asked.attributes)]
+    check_memory(dem, asked.attributes)
+    wide = check_radius(dem, asked.attributes, _terrain_options(recipe))
+    return [*dem.notes, *wide, *covariates.angle_doubts(asked.attributes)]
 
 
 def _terrain(job: Job, folder: Path) -> None:
@@ -183,16 +186,21 @@ def _terrain(job: Job, folder: Path) -> None:
     seen = examine(_dem(job.recipe, job.recipe_path), told=asked.nodata is not None)
     for note in seen.doubts:
         job.say(f"note: {note}", 0, 0)
-    options = TerrainOptions(
+    options = replace(_terrain_options(job.recipe), threads=max(1, job.workers))
+    make_terrain(seen.dem, asked.attributes, folder, options, say=job.say)
+
+
+def _terrain_options(recipe: Recipe) -> TerrainOptions:
+    asked = recipe.covariates.terrain
+    assert asked is not None
+    return TerrainOptions(
         LocalRules(method=asked.method, tri=asked.tri, compat=asked.compat),
         radius=asked.radius_m,
         radius_unit="m",
         depressions=asked.depressions,
         flow=asked.flow,
         ls=asked.ls,
-        threads=max(1, job.workers),
     )
-    make_terrain(seen.dem, asked.attributes, folder, options, say=job.say)
 
 
 def _composing(recipe: Recipe, recipe_path: Path) -> tuple[list[Scene], Composing, list[str]]:

@@ -58,7 +58,7 @@ def test_folds_too_large_give_nothing():
 
 
 def test_folds_without_the_degrees_of_freedom_give_nothing():
-    """Of 30 stations in 10 parts 27 are left: 26.5 degrees of freedom can be had, 28 cannot; nor where two places are one but for rounding."""
+    """Of 30 stations in 10 parts 27 are left: 26.5 degrees of freedom can be had, 28 cannot; nor where two places are nearly one."""
     points = np.random.default_rng(2).random((30, 2))
     values, fold, basis = np.sin(5 * points[:, :1]), np.arange(30) % 10, basis_for(points, 2, 2)
     assert np.isfinite(predict_withheld(basis, points, values, fold, 26.5)).all()
