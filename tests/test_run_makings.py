@@ -211,6 +211,7 @@ FAULTS = {
     "scenes": (lambda told: told["covariates"]["indices"].update(scenes="none"), r"indices\.scenes: found no file"),
     "index": (lambda told: told["covariates"]["indices"].update(indices=["ndwx"]), r"ndwx"),
     "stations": (lambda told: told["covariates"]["climate"].update(values=["tmin"]), r"no column 'tmin'; expected one of"),
+    "transform": (lambda told: told["covariates"]["climate"].update(transform={"ppt": "sqrt"}), r"ppt"),
     "months": (lambda told: told["covariates"]["climate"].update(monthly=True), r"found no mat_01 .*expected monthly: false"),
     "means": (lambda told: told["covariates"]["depth_means"][0].update(layers=["0-60"]), r"clay"),
     "zones": (lambda told: told["covariates"]["zones"].update(mat="temp"), r"zones.*'temp'.*expected one of"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -557,3 +558,25 @@ def test_options_make_a_map(command, options):
 def test_help_has_an_example(command):
     status, screen, _ = command("climate", "--help")
     assert status == 0 and "Example: edaphic climate" in screen
+
+
+@pytest.mark.parametrize("out", ["dem.tif", "made"])
+def test_what_is_read_is_not_written_over(out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = np.add.outer(np.arange(30) * 10.0, np.arange(40) * 5.0).astype("float32")
+    Path("made").mkdir()
+    dem = Path("dem.tif" if out == "dem.tif" else "made/t.tif")
+    how = {"driver": "GTiff", "width": 40, "height": 30, "count": 1, "dtype": "float32", "crs": "EPSG:4326", "nodata": -1}
+    with rasterio.open(dem, "w", transform=rasterio.Affine(0.1, 0, 10, 0, -0.1, 48), **how) as file:
+        file.write(values, 1)
+    random = np.random.default_rng(3)
+    row, col = random.integers(0, 30, 40), random.integers(0, 40, 40)
+    height = values[row, col]
+    table = pd.DataFrame({"lon": 10.05 + 0.1 * col, "lat": 47.95 - 0.1 * row, "elevation_m": height, "t": 15 - height / 150})
+    table.drop_duplicates(["lon", "lat"]).to_csv("stations.csv", index=False)
+    before = dem.read_bytes()
+    told = ["-m", "edaphic", "climate", "stations.csv", "--value", "t", "--dem", str(dem), "-o", out]
+    done = subprocess.run([sys.executable, *told], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert f"found {dem.name}, which is read" in done.stderr
+    assert dem.read_bytes() == before

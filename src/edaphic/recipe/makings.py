@@ -46,7 +46,7 @@ class Terrain(Section):
     attributes: Choices[Attribute] = Field(
         default=("elevation", "slope", "northness", "eastness", "tpi", "twi"), description="Attributes to make."
     )
-    z_unit: Literal["m", "ft", "us-ft", "dm", "cm", "km"] | None = Field(
+    z_unit: Literal["m", "ft", "us-ft", "dm", "cm", "mm", "km"] | None = Field(
         default=None, description="Unit of the elevations; by default that of the file, else m."
     )
     nodata: float | None = Field(default=None, description="Stored number that means no elevation; by default the file's own.")
@@ -137,11 +137,13 @@ class Climate(Section):
         default=(), description="Bioclimatic variables (bio1 to bio19) that are covariates in place of the months of tmin, tmax and ppt."
     )
     precipitation_unit: Literal["mm", "cm", "in"] = Field(default="mm", description="Unit of precipitation, for bioclim.")
-    dem_unit: Literal["m", "ft", "km"] | None = Field(default=None, description="Unit of the DEM; by default that of its file, else m.")
+    dem_unit: Literal["m", "ft", "us-ft", "dm", "cm", "mm", "km"] | None = Field(
+        default=None, description="Unit of the DEM; by default that of its file, else m."
+    )
     elevation: Literal["linear", "spline", "none"] = Field(
         default="linear", description="Elevation as a linear part (one lapse rate), as a third dimension of the spline, or not at all."
     )
-    elevation_unit: Literal["m", "ft", "km"] | None = Field(
+    elevation_unit: Literal["m", "ft", "us-ft", "dm", "cm", "mm", "km"] | None = Field(
         default=None, description="Unit of the stations' elevations; by default what the name of their column says, else m."
     )
     elevation_from_dem: bool = Field(default=False, description="Take the elevation of stations that have none from the raster.")

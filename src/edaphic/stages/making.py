@@ -14,7 +14,7 @@ from typing import Any
 from edaphic import covariates
 from edaphic.covariates import Source
 from edaphic.covariates.climate import How, Period, Words
-from edaphic.covariates.climate.making import Checked, Wanted, make_climate, read_checked
+from edaphic.covariates.climate.making import Checked, Wanted, check_climate, make_climate, read_checked
 from edaphic.covariates.depth_means import Layer, depth_faults, write_depth_means
 from edaphic.covariates.spectra.checking import check_composite
 from edaphic.covariates.spectra.composing import BareSoil, Composing
@@ -275,15 +275,24 @@ def _how(recipe: Recipe) -> How:
 
 
 def _look_at_stations(recipe: Recipe, recipe_path: Path) -> list[str]:
-    return list(_stations(recipe, recipe_path).notes)
+    checked = _stations(recipe, recipe_path)
+    faults = check_climate(checked, _how(recipe), _climate_wanted(recipe))
+    if faults:
+        raise TableError(faults)
+    return list(checked.notes)
+
+
+def _climate_wanted(recipe: Recipe) -> Wanted:
+    asked = recipe.covariates.climate
+    assert asked is not None
+    return Wanted(withhold=asked.withhold, bioclim=bool(asked.bioclim), precipitation_unit=asked.precipitation_unit)
 
 
 def _climate(job: Job, folder: Path) -> None:
     """Grids of the stations on the cells of the DEM; how good they are at withheld stations stands beside them."""
-    asked = job.recipe.covariates.climate
-    assert asked is not None
-    wanted = Wanted(withhold=asked.withhold, bioclim=bool(asked.bioclim), precipitation_unit=asked.precipitation_unit)
-    made = make_climate(_stations(job.recipe, job.recipe_path), folder, _how(job.recipe), wanted, say=job.say)
+    made = make_climate(
+        _stations(job.recipe, job.recipe_path), folder, _how(job.recipe), _climate_wanted(job.recipe), say=job.say
+    )
     for note in made.notes:
         job.say(f"note: {note}", 0, 0)
     made.fields.to_csv(folder / "climate.evidence.csv", index=False, float_format="%.10g", lineterminator="\n")

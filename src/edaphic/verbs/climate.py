@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from edaphic.covariates import close_rasters
+from edaphic.covariates.bioclim import BIOCLIM
 from edaphic.covariates.climate import How, Model, Period, Words
 from edaphic.covariates.climate.making import COMPRESS, Checked, Wanted, make_climate, read_checked
 from edaphic.covariates.climate.stations import UNITS
@@ -16,6 +17,9 @@ from edaphic.errors import RunError, TableError
 from edaphic.progress import Say
 
 __all__ = ["Wanted", "climate"]
+
+TABLES = ("evidence", "stations")
+"""What stands beside the rasters."""
 
 SHOWN = 13
 """Fields that the screen has a line for."""
@@ -73,17 +77,37 @@ def climate(
         say(f"reading {stations.name}", 0, 3)
         checked = read_checked(stations, values, dem, words, period, how, elevation_from_dem, sites=sites, like=like, dem_unit=dem_unit)
         files = _files(out, checked) if single else None
+        _spare_inputs(out, single, checked, [path for path in (stations, dem, sites, like) if path is not None])
         made = make_climate(checked, out.parent if single else out, how, wanted, files, say)
     finally:
         close_rasters()
     for note in made.notes:
         say(f"note: {note}", 0, 0)
     written = [(out.parent if single else out) / f"{name}.tif" for name in made.names]
-    for what, table in (("evidence", made.fields), ("stations", made.stations)):
-        written.append(out.parent / f"{out.stem if single else out.name}.{what}.csv")
+    for what, table in zip(TABLES, (made.fields, made.stations), strict=True):
+        written.append(_beside(out, single, what))
         _save(table, written[-1])
     told = [*_field_lines(made.fields, made.model), *made.found.lines()]
     return told + [f"note        {note}" for note in made.notes] + [f"wrote       {path}" for path in written]
+
+
+def _beside(out: Path, single: bool, what: str) -> Path:
+    return out.parent / f"{out.stem if single else out.name}.{what}.csv"
+
+
+def _spare_inputs(out: Path, single: bool, checked: Checked, inputs: Sequence[Path]) -> None:
+    """Refuse to write over what is read."""
+    names = [out.stem] if single else list(checked.files().values())
+    rasters = [*names, *(f"{name}_se" for name in names), *BIOCLIM]
+    outputs = [(out.parent if single else out) / f"{name}.tif" for name in rasters] + [_beside(out, single, what) for what in TABLES]
+    faults = [
+        f"--out {out}: found {given.name}, which is read, where {path.name} would be written; expected another place"
+        for path in outputs
+        for given in inputs
+        if path.exists() and given.exists() and path.samefile(given)
+    ]
+    if faults:
+        raise RunError(faults)
 
 
 def _check_wanted(values: Sequence[str], out: Path, wanted: Wanted, units: Sequence[tuple[str, str | None]]) -> None:

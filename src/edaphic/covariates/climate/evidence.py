@@ -24,7 +24,6 @@ DESIGNS = ("random", "block")
 METHODS = ("spline", "nearest", "regression")
 
 
-
 def evidence(model: Model, folds: int = 10, say: Say = quiet, threads: int = THREADS) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Errors of the fields of a model.
 

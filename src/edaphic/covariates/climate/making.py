@@ -30,6 +30,7 @@ from edaphic.progress import Say, quiet
 
 COMPRESS: dict[str, Literal["deflate", "none"]] = {"deflate": "deflate", "none": "none"}
 
+
 @dataclass(frozen=True)
 class Wanted:
     """What is written.

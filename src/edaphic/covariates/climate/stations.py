@@ -179,9 +179,7 @@ def _when(table: pd.DataFrame, path: Path, faults: list[str], notes: list[str]) 
     return found or None
 
 
-def _expand(
-    table: pd.DataFrame, values: Sequence[str], long: bool, period: Period, path: Path, faults: list[str]
-) -> dict[str, str]:
+def _expand(table: pd.DataFrame, values: Sequence[str], long: bool, period: Period, path: Path, faults: list[str]) -> dict[str, str]:
     """Fields and their columns: a name, or those of the twelve months that bear it which are wanted."""
     columns: dict[str, str] = {}
     some = period.months != tuple(range(1, 13))

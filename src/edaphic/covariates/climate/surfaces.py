@@ -21,6 +21,7 @@ from edaphic.covariates.window import Window, centres, windows
 
 WGS84 = CRS("EPSG:4326")
 
+
 class ReadsWindows(Protocol):
     """A layer of elevation, in m."""
 
