@@ -14,10 +14,12 @@ import yaml
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from rasterio.shutil import copy
 
-from edaphic import run
+from edaphic import recipe, run
 from edaphic.errors import EdaphicError
 from edaphic.run import Listener
+from edaphic.stages.inputs import inputs_of
 
 BANDS = {"SR_B2": 9000, "SR_B3": 9500, "SR_B4": 10000, "SR_B5": 16000, "SR_B6": 12000, "SR_B7": 11000}
 CLEAR, CLOUD = 21824, 22280
@@ -211,6 +213,11 @@ FAULTS = {
     "scenes": (lambda told: told["covariates"]["indices"].update(scenes="none"), r"indices\.scenes: found no file"),
     "index": (lambda told: told["covariates"]["indices"].update(indices=["ndwx"]), r"ndwx"),
     "stations": (lambda told: told["covariates"]["climate"].update(values=["tmin"]), r"no column 'tmin'; expected one of"),
+    "slash": (lambda told: told["covariates"]["depth_means"][0].update(name="a/b"), r"depth_means\[0\]\.name: found 'a/b'; expected"),
+    "reserved": (
+        lambda told: told["covariates"]["layers"].append({"path": "dem.tif", "name": "reason"}),
+        r"found a covariate named 'reason'; expected another name",
+    ),
     "transform": (lambda told: told["covariates"]["climate"].update(transform={"ppt": "sqrt"}), r"ppt"),
     "months": (lambda told: told["covariates"]["climate"].update(monthly=True), r"found no mat_01 .*expected monthly: false"),
     "means": (lambda told: told["covariates"]["depth_means"][0].update(layers=["0-60"]), r"clay"),
@@ -254,3 +261,32 @@ def test_faults_are_found_before_anything_is_made(made, name):
     made.write_text(yaml.safe_dump(told), encoding="utf-8")
     with pytest.raises(EdaphicError, match=expected):
         run.check(made)
+
+
+def test_what_stands_behind_a_file_is_hashed(made):
+    """A legend beside a raster, the inner file of a VRT, the asset of a STAC item: the stage that reads them runs again."""
+    folder = made.parent
+    (folder / "covariates" / "land_cover_legend.csv").write_text("code,name\n1,cropland\n")
+    copy(folder / "dem.tif", folder / "inner.vrt", driver="VRT")
+    (folder / "outer.vrt").write_text((folder / "inner.vrt").read_text().replace("dem.tif", "inner.vrt"))
+    item = {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": "dem",
+        "properties": {},
+        "geometry": None,
+        "links": [],
+        "assets": {"dem": {"href": "./c0.tif", "type": "image/tiff; application=geotiff", "roles": ["data"]}},
+    }
+    (folder / "item.json").write_text(json.dumps(item))
+    told = yaml.safe_load(made.read_text(encoding="utf-8"))
+    told["covariates"]["layers"] += [{"path": "outer.vrt"}, {"path": "item.json", "asset": "dem", "name": "asset"}]
+    made.write_text(yaml.safe_dump(told), encoding="utf-8")
+    names = {path.name for path in inputs_of(recipe.load(made), made, "covariates")}
+    assert {"land_cover_legend.csv", "outer.vrt", "inner.vrt", "dem.tif", "item.json", "c0.tif"} <= names
+
+
+def test_an_address_is_no_pattern_and_its_key_no_name():
+    layer = recipe.CovariateLayer(path="https://host/dem.tif?token=abc.d")
+    assert layer.own_name == "dem"
+    assert recipe.CovariateLayer(path="https://host/dem.tif?token=abc.d", name="height").own_name == "height"

@@ -18,6 +18,9 @@ from edaphic.recipe.recipe import Recipe
 from edaphic.recipe.values import layer_text
 from edaphic.recipe.where import is_elsewhere, resolve
 
+RESERVED = ("profile_id", "reason")
+"""Columns of the table of places that no covariate may be called."""
+
 
 def covariate_layers(recipe: Recipe, recipe_path: Path) -> list[CovariateLayer]:
     """Entries of ``covariates.layers``, with patterns replaced by the files they fit, each with its name and real path.
@@ -61,6 +64,10 @@ def covariate_files(recipe: Recipe, recipe_path: Path) -> tuple[list[CovariateLa
             update = {"name": name, "path": path, "period": period, "periods": None}
             layers[name, period] = entry.model_copy(update=update)
     made = made_layers(recipe)
+    reserved: list[tuple[str, Loc]] = [(name, ("covariates", "layers")) for name, _ in layers if name in RESERVED]
+    reserved += [(layer.name, ("covariates", *layer.loc)) for layer in made if layer.name in RESERVED]
+    another = f"another name (name: ...) than {' or '.join(RESERVED)}"
+    faults += [Fault(loc, f"a covariate named {name!r}", another) for name, loc in reserved]
     names = [name for name, _ in layers] + [name for name, _ in dict.fromkeys((layer.name, layer.loc) for layer in made)]
     faults += [
         Fault(("covariates", *loc), f"a second covariate named {name!r}", "no layer of that name, or another name for it")

@@ -88,7 +88,8 @@ class CovariateLayer(Section):
         """
         if is_pattern(self.path):
             return None
-        return self.name or without_years(PurePath(self.path).stem)
+        # What stands behind the ? of an address may be a key: it is no name.
+        return self.name or without_years(PurePath(self.path.partition("?")[0] if "://" in self.path else self.path).stem)
 
     @property
     def dated(self) -> bool:
@@ -102,7 +103,8 @@ def is_pattern(path: object) -> bool:
     >>> is_pattern("covs/*.tif"), is_pattern("covs/dem.tif")
     (True, False)
     """
-    return isinstance(path, str) and any(character in path for character in PATTERN_CHARACTERS)
+    elsewhere = isinstance(path, str) and ("://" in path or path.startswith("/vsi"))
+    return isinstance(path, str) and not elsewhere and any(character in path for character in PATTERN_CHARACTERS)
 
 
 def has_years(path: object) -> bool:

@@ -39,6 +39,16 @@ Attribute = Literal[
 ]
 
 
+def _file_name(name: str) -> str:
+    if re.fullmatch(r"\w[\w.+-]*", name) is None:
+        fail(Fault((), repr(name), "a name of letters, digits, '.', '_', '+' and '-', for a file"))
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+"""The name of a covariate that becomes a file."""
+
+
 class Terrain(Section):
     """Terrain attributes of a digital elevation model, made on its own cells."""
 
@@ -53,7 +63,9 @@ class Terrain(Section):
     method: Literal["zevenbergen_thorne", "horn", "evans"] = Field(
         default="zevenbergen_thorne", description="Derivatives from the cells around each cell, for slope, aspect and curvatures."
     )
-    tri: Literal["riley", "wilson", "saga"] = Field(default="riley", description="Definition of the terrain ruggedness index.")
+    tri: Literal["riley", "wilson", "saga"] | None = Field(
+        default=None, description="Definition of the terrain ruggedness index; by default riley, or saga with compat: saga."
+    )
     compat: Literal["none", "saga"] = Field(
         default="none", description="Another program whose definitions are followed where they differ from the textbook's."
     )
@@ -199,7 +211,7 @@ def _with_texts(sources: object) -> object:
 class DepthMeans(Section):
     """Means over layers of a property that is given for other layers."""
 
-    name: Text = Field(description="What the property is called; the covariates are NAME_0-20cm and so on.")
+    name: FileName = Field(description="What the property is called; the covariates are NAME_0-20cm and so on.")
     layers: Choices[DepthLayer] = Field(description="Layers in cm that means are wanted of.")
     sources: Annotated[dict[str, Text], BeforeValidator(_with_texts)] = Field(
         min_length=1, description="Raster of each layer, such as {0-5: a.tif, 5-15: b.tif}; or of each depth: {0: a.tif, 5: b.tif}."
@@ -228,7 +240,7 @@ def _is_depth(key: object) -> bool:
 class ClimateZones(Section):
     """Zones by mean annual temperature and precipitation."""
 
-    name: Text = Field(default="climate_zone", description="Name of the covariate.")
+    name: FileName = Field(default="climate_zone", description="Name of the covariate.")
     mat: Text = Field(description="Covariate of mean annual temperature in degrees Celsius.")
     map: Text = Field(description="Covariate of mean annual precipitation in mm.")
     mat_c: float = Field(default=10.0, description="From this temperature on a zone is warm.")

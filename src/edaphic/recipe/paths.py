@@ -35,7 +35,7 @@ def check_files(recipe: Recipe, recipe_path: Path) -> list[str]:
     faults = [
         Fault(loc, f"no file {str(path)!r}", "a file that exists")
         for loc, path in ((loc, resolve(recipe, recipe_path, value)) for loc, value in named)
-        if not is_there(path) or path.is_dir()
+        if not is_there(path) or (path.is_dir() and loc[0] != "covariates")
     ]
     plain: list[tuple[Loc, Path]] = [
         (("covariates", "layers", place, "path"), resolve(recipe, recipe_path, layer.path))

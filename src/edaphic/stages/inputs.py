@@ -10,9 +10,11 @@ from typing import cast
 import rasterio
 
 from edaphic import recipe
+from edaphic.covariates import Source
 from edaphic.covariates.spectra.finding import find_scenes
 from edaphic.covariates.spectra.scene import files_of
 from edaphic.covariates.spectra.scenes import Words
+from edaphic.covariates.stac_items import asset_of, is_item
 from edaphic.recipe import Recipe
 from edaphic.stages.job import sources_of
 
@@ -83,7 +85,16 @@ def _grid(told: Recipe, recipe_path: Path) -> set[Path]:
 def _rasters(told: Recipe, recipe_path: Path) -> set[Path]:
     sources = [entry.source for entry in sources_of(told, recipe_path)]
     legends = {source.classes for source in sources if isinstance(source.classes, Path)}
-    return legends | {Path(source.path) for source in sources if not recipe.is_elsewhere(str(source.path))}
+    paths = {Path(source.path) for source in sources if not recipe.is_elsewhere(str(source.path))}
+    beside = {path.with_name(f"{path.stem}_legend.csv") for path in paths}
+    return legends | paths | {path for path in beside if path.is_file()} | _assets(sources)
+
+
+def _assets(sources: Sequence[Source]) -> set[Path]:
+    """Local files behind STAC items, which are no members of their items for GDAL."""
+    items = [source for source in sources if is_item(source.path) and Path(source.path).is_file()]
+    found = (Path(asset_of(source.path, source.asset, source.band)[0]) for source in items)
+    return {path for path in found if path.is_file()}
 
 
 def members(path: Path) -> list[Path]:
@@ -101,6 +112,8 @@ def members(path: Path) -> list[Path]:
     try:
         with rasterio.open(path) as opened:
             found |= {Path(name) for name in cast(Sequence[str], opened.files)}
+            inner = [Path(name) for name in opened.files if name.lower().endswith(".vrt") and Path(name) != path]
+            found |= {member for name in inner for member in members(name)}
     except rasterio.errors.RasterioIOError:
         return [path]  # what cannot be opened has been said by the check
     return sorted(member for member in found if member.is_file())

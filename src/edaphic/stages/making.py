@@ -194,7 +194,7 @@ def _terrain_options(recipe: Recipe) -> TerrainOptions:
     asked = recipe.covariates.terrain
     assert asked is not None
     return TerrainOptions(
-        LocalRules(method=asked.method, tri=asked.tri, compat=asked.compat),
+        LocalRules(method=asked.method, tri=asked.tri or ("saga" if asked.compat == "saga" else "riley"), compat=asked.compat),
         radius=asked.radius_m,
         radius_unit="m",
         depressions=asked.depressions,
@@ -249,7 +249,7 @@ def _stations(recipe: Recipe, recipe_path: Path) -> Checked:
     checked = read_checked(
         resolve(recipe, recipe_path, asked.stations),
         asked.values,
-        resolve(recipe, recipe_path, asked.dem),
+        Path(_where(recipe, recipe_path, asked.dem)),
         Words(**named, crs=asked.crs, elevation_unit=asked.elevation_unit),
         Period(asked.years, asked.min_years),
         _how(recipe),
