@@ -414,3 +414,16 @@ def test_water_leaves_over_the_edge(command: Command) -> None:
     np.testing.assert_array_equal(_read("out/flow_d8.tif"), 100.0 * np.minimum(row + 1, 50 - column))
     spread = _read("out/flow_mfd.tif")
     assert spread[25, 0] == pytest.approx(spread[25, 5], rel=0.01) and spread[:, 0].max() < 1.05 * spread[:, 5].max()
+
+
+def test_slope_length_of_the_uppermost_cell(command: Command) -> None:
+    """A plane that falls to the south-east: nothing drains into its first cell, whose length is its side over the contour width."""
+    row, column = np.indices((12, 12))
+    _write((1000.0 - row - column).astype("float64"))
+    assert command("dem.tif", "-a", "ls", "--ls", "desmet", "-o", "out")[0] == 0
+    tangent = 0.1 * np.sqrt(2.0)
+    sine = tangent / np.sqrt(1.0 + tangent**2)
+    b = (sine / 0.0896) / (3.0 * sine**0.8 + 0.56)
+    by_hand = (10.0 / (np.sqrt(2.0) * 22.13)) ** (b / (1.0 + b)) * (16.8 * sine - 0.5)
+    assert _read("out/ls.tif")[0, 0] == pytest.approx(by_hand, rel=1e-5)
+    assert by_hand == pytest.approx(0.968, abs=0.001)

@@ -117,6 +117,15 @@ def test_deep_or_long_channels_are_not_cut() -> None:
     assert (breach(z, cells, max_depth_m=6.1, max_length_m=60.0) < z).sum() == 4
 
 
+def test_a_channel_is_as_long_as_the_way_to_its_end() -> None:
+    """From 3 over 7 to 1 are two steps of 10 m, though only one cell is cut."""
+    z = np.full((3, 5), 9.0)
+    z[1] = [9.0, 3.0, 7.0, 1.0, 0.0]
+    cells = CellSizes.square(10.0, 3)
+    np.testing.assert_array_equal(breach(z, cells, max_length_m=19.9), z)
+    assert breach(z, cells, min_slope_deg=0.0, max_length_m=20.0)[1].tolist() == [9.0, 3.0, 3.0, 1.0, 0.0]
+
+
 def test_lakes_without_heights_are_outlets() -> None:
     z = np.full((9, 9), 10.0)
     z[3:6, 3:6] = 5.0

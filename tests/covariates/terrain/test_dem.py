@@ -126,6 +126,13 @@ def test_units_of_the_band(raster: MakeRaster, unit: str, metres: float) -> None
     assert len(dem.notes) == (0 if metres == 1.0 else 1)
 
 
+@pytest.mark.parametrize(
+    "unit, metres", [("metres above sea level", 1.0), ("m a.s.l.", 1.0), ("m asl", 1.0), ("Feet_above_mean_sea_level", 0.3048)]
+)
+def test_units_above_sea_level(raster: MakeRaster, unit: str, metres: float) -> None:
+    assert _open(raster("dem.tif", _hills(), units=[unit])).metres == metres
+
+
 def test_the_unit_told_comes_first(raster: MakeRaster) -> None:
     dem = open_dem(Source("dem", raster("dem.tif", _hills(), units=["m"])), "ft")
     assert dem.metres == 0.3048
@@ -176,6 +183,35 @@ def test_two_numbers_without_a_tag(raster: MakeRaster) -> None:
     seen = _seen(raster("dem.tif", z.astype("float32"), nodata=-1.0))
     assert seen.count == 18 * 30
     assert len(seen.doubts) == 2
+
+
+def test_a_fraction_without_a_tag(raster: MakeRaster) -> None:
+    """-9999.9 is -9999.900390625 in float32."""
+    z = _hills()
+    z[:2] = -9999.9
+    for kind in ("float32", "float64"):
+        seen = _seen(raster("dem.tif", z.astype(kind)))
+        assert seen.count == 18 * 30 and seen.low_m > 300
+        assert "60 cells hold -9999.9" in seen.doubts[0]
+
+
+@pytest.mark.parametrize("numbers", [(-9999, -10000), (-9999, -9998.25), (-32768, -32767), (-10003.5, -9999, -9995)])
+def test_numbers_side_by_side_without_a_tag(raster: MakeRaster, numbers: tuple[float, ...]) -> None:
+    """They do not hide each other; beside -9999 lie what an interpolation made of it."""
+    z = _hills()
+    z[0, : len(numbers)], z[1] = numbers, numbers[0]
+    seen = _seen(raster("dem.tif", z.astype("float32")))
+    assert seen.count == 19 * 30 - len(numbers) and seen.low_m > 300
+    assert f"{30 + len(numbers)} cells hold {len(numbers)} numbers from {min(numbers):g} to {max(numbers):g}" in seen.doubts[0]
+    assert np.isnan(seen.dem.read(Window(0, 0, 2, 30))).sum() == 30 + len(numbers)
+
+
+def test_many_numbers_side_by_side_are_doubted_and_kept(raster: MakeRaster) -> None:
+    z = _hills()
+    z[0] = np.linspace(-9999, -9950, 30)
+    seen = _seen(raster("dem.tif", z.astype("float32")))
+    assert seen.count == z.size
+    assert "heights from -9999 to -9950" in seen.doubts[0]
 
 
 def test_a_deep_sea_is_no_sentinel(raster: MakeRaster) -> None:

@@ -143,3 +143,15 @@ def test_radii_that_are_none(radius: float) -> None:
 def test_sizes_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         position_in_disc(np.zeros((3, 3)), disc_of_cells(2, 1))
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_no_disc_on_a_pole(centre: bool) -> None:
+    """Rows centred on the poles have no width: no position, and no trace in the rows beside them."""
+    grid = GeoBox((5, 8), Affine(45.0, 0.0, -180.0, 0.0, -45.0, 112.5), "EPSG:4326")
+    cells = cell_sizes(grid)
+    spans = disc_of_metres(cells, 4.0e6)
+    found = position_in_disc(np.full((5, 8), 2500.0), spans, centre=centre)
+    assert np.isnan(cells.dx_m).tolist() == [True, False, False, False, True]
+    assert np.isnan(found[[0, 4]]).all() and (spans[[0, 4]] == -1).all()
+    np.testing.assert_array_equal(found[1:4], 0.0)

@@ -84,6 +84,19 @@ def test_desmet_takes_the_width_that_the_area_was_divided_by() -> None:
     assert across[0, 0] / straight[0, 0] == pytest.approx(math.sqrt(2.0) ** -(b / (1 + b)))
 
 
+def test_desmet_of_a_catchment_area() -> None:
+    """5000 m2 that leave a cell of 30 m through its corner: 4100 above it, over 1.414 sides; however the area per metre was had."""
+    aspect, slope, area = np.array([[45.0]]), np.array([[6.0]]), np.array([[5000.0]])
+    sca = specific_catchment_area(area, SQUARE)
+    found = ls_factor(sca, slope, method="desmet", cells=SQUARE, aspect_deg=aspect, area_m2=area)
+    sine = math.sin(math.radians(6.0))
+    b = (sine / 0.0896) / (3.0 * sine**0.8 + 0.56)
+    m = b / (1 + b)
+    length = (5000.0 ** (m + 1) - 4100.0 ** (m + 1)) / (30.0 ** (m + 2) * (math.sqrt(2.0) * 22.13) ** m)
+    assert math.tan(math.radians(6.0)) > 0.09
+    assert found[0, 0] == pytest.approx(length * (16.8 * sine - 0.5))
+
+
 def test_steepness_below_nine_percent() -> None:
     slope = np.degrees(np.arctan(np.array([[0.0899, 0.0901]])))
     sine = np.sin(np.radians(slope))

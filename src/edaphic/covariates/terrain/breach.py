@@ -144,9 +144,11 @@ def _cut(
             cell += away[k]
             level = _below(level, step[row, k], z)
             length += distance[row, k]
+            if not doing and length > most_length:  # the end, which is not cut, belongs to the channel
+                return
             if z[cell] <= level:
                 break
             if doing:
                 z[cell] = level
-            elif z[cell] - level > most_depth or length > most_length:
+            elif z[cell] - level > most_depth:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edaphic.covariates.area import cell_area_m2
 from edaphic.covariates.block import HUGE
+from edaphic.covariates.facts import stored
 from edaphic.covariates.terrain.dem import Dem, no_heights, read_raw
 from edaphic.covariates.terrain.heights import GAP_M, HIGHEST_M, LOWEST_M, SENTINELS
 from edaphic.covariates.window import Window
@@ -29,17 +31,20 @@ STEEP = 10.0
 """A middle difference between neighbours of more than ten times the cell: no ground is that steep."""
 SCALE_OFF = 0.02
 
+FAR_DOWN = -9000.0
+"""Stored numbers below this are looked through as a group: two that mean "no height" may lie side by side."""
+MANY = 16
+"""A group of more numbers than this is not taken for "no height"."""
+
 
 @dataclass(frozen=True)
 class Heights:
-    """What is stored: how many heights, their limits (NaN where there is none) and how often these occur, how many are infinite."""
+    """What is stored: how many heights, their limits (NaN where there is none), how many are infinite."""
 
     count: int
     infinite: int
     low: float
     high: float
-    lows: int
-    highs: int
 
 
 @dataclass(frozen=True)
@@ -113,23 +118,25 @@ def in_metres(dem: Dem, number: float) -> float:
 
 def limits(dem: Dem) -> Heights:
     """Count and limits of the stored numbers that are heights."""
-    height, width = dem.shape
-    rows = max(1, AT_A_TIME // width)
-    parts = []
-    for row in range(0, height, rows):
-        raw = read_raw(dem.facts, Window(row, 0, min(rows, height - row), width))
-        parts.append(_limits(raw, no_heights(dem.facts, dem.absent, raw.dtype)))
+    parts = [_limits(raw, absent) for raw, absent in _raw(dem)]
     found = [part for part in parts if part[0]]
     count, infinite = sum(part[0] for part in parts), sum(part[1] for part in parts)
     if not found:
-        return Heights(0, infinite, math.nan, math.nan, 0, 0)
-    low, high = min(part[2] for part in found), max(part[3] for part in found)
-    lows, highs = sum(part[4] for part in found if part[2] == low), sum(part[5] for part in found if part[3] == high)
-    return Heights(count, infinite, low, high, lows, highs)
+        return Heights(0, infinite, math.nan, math.nan)
+    return Heights(count, infinite, min(part[2] for part in found), max(part[3] for part in found))
+
+
+def _raw(dem: Dem) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """All that is stored, some rows at a time, each with the numbers in it that mean "no height"."""
+    height, width = dem.shape
+    rows = max(1, AT_A_TIME // width)
+    for row in range(0, height, rows):
+        raw = read_raw(dem.facts, Window(row, 0, min(rows, height - row), width))
+        yield raw, no_heights(dem.facts, dem.absent, raw.dtype)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _limits(raw: Any, absent: Any) -> tuple[int, int, float, float, int, int]:
+def _limits(raw: Any, absent: Any) -> tuple[int, int, float, float]:
     count, infinite, low, high = 0, 0, np.inf, -np.inf
     for i in range(raw.shape[0]):
         for j in range(raw.shape[1]):
@@ -143,34 +150,62 @@ def _limits(raw: Any, absent: Any) -> tuple[int, int, float, float, int, int]:
             count += 1 if there else 0
             low = min(low, value if there else np.inf)
             high = max(high, value if there else -np.inf)
-    lows = highs = 0
-    for i in range(raw.shape[0]):
-        for j in range(raw.shape[1]):
-            lows += 1 if float(raw[i, j]) == low else 0
-            highs += 1 if float(raw[i, j]) == high else 0
-    return count, infinite, low, high, lows, highs
+    return count, infinite, low, high
 
 
 def _without_sentinels(dem: Dem) -> tuple[Dem, Heights, list[str]]:
     """Leave out numbers that usually mean "no height" and that lie far from every other."""
-    heights, doubts = limits(dem), []
+    heights, doubts, known = limits(dem), [], _as_stored(dem)
     left: list[float] = [heights.low, heights.high]
     while left and heights.low != heights.high:
         suspect = left.pop(0)
-        if suspect not in (*SENTINELS, 0.0):
+        low = suspect == heights.low
+        group = _lowest(dem, suspect) if low and suspect <= FAR_DOWN else [suspect]
+        if known.isdisjoint(group):
             continue
-        tried = replace(dem, absent=(*dem.absent, suspect))
+        if len(group) > MANY:
+            doubts += _of_many(dem, group)
+            continue
+        tried = replace(dem, absent=(*dem.absent, *group))
         others = limits(tried)
-        nearest, times = (others.low, heights.lows) if suspect == heights.low else (others.high, heights.highs)
-        if abs(in_metres(dem, nearest) - in_metres(dem, suspect)) <= GAP_M:
+        nearest, times = others.low if low else others.high, heights.count - others.count
+        if abs(in_metres(dem, nearest) - in_metres(dem, group[-1])) <= GAP_M:
             continue
         far = f"and the next height is {in_metres(dem, nearest):.6g} m"
         if suspect == 0.0:
             doubts.append(f"{times:,} cells are 0, {far}: does 0 mean no height? --nodata 0 leaves them out")
             continue
-        doubts.append(f"{times:,} cells hold {suspect:g}, {far}: taken for no height; --nodata tells it otherwise")
+        held = f"{suspect:g}" if len(group) == 1 else f"{len(group)} numbers from {suspect:.9g} to {group[-1]:.9g}"
+        doubts.append(f"{times:,} cells hold {held}, {far}: taken for no height; --nodata tells it otherwise")
         dem, heights, left = tried, others, [others.low, others.high]
     return dem, heights, list(dict.fromkeys(doubts))
+
+
+def _as_stored(dem: Dem) -> set[float]:
+    """Numbers that commonly mean "no height", and 0, as the file's type holds them: -9999.9 is -9999.900390625 in float32."""
+    held = (stored(value, np.dtype(dem.facts.dtype)) for value in (*SENTINELS, 0.0))
+    return {float(value) for value in held if value is not None}
+
+
+def _lowest(dem: Dem, low: float) -> list[float]:
+    """Stored numbers that are heights, from the lowest up to :data:`GAP_M` above it; of more than MANY the first and the last."""
+    edge = low + GAP_M / abs(dem.facts.scale * dem.metres)
+    found = np.empty(0)
+    for raw, absent in _raw(dem):
+        near = raw[(raw >= low) & (raw <= edge)]
+        found = np.union1d(found, near[~np.isin(near, absent)].astype(np.float64))
+        found = found if found.size <= MANY else np.append(found[:MANY], found[-1])
+    return [float(value) for value in found]
+
+
+def _of_many(dem: Dem, group: list[float]) -> list[str]:
+    """What is said of a group of many low numbers: a doubt where it lies apart, nothing where the ground goes on from it."""
+    low, high = group[0], group[-1]
+    beyond = high + GAP_M / abs(dem.facts.scale * dem.metres)
+    for raw, absent in _raw(dem):
+        if not np.isin(raw[(raw > high) & (raw <= beyond)], absent).all():
+            return []
+    return [f"heights from {low:.9g} to {high:.9g} lie {GAP_M:g} m and more below all others: do they mean no height? They are kept"]
 
 
 def _middle(dem: Dem) -> NDArray[np.float64]:

@@ -51,7 +51,8 @@ def disc_of_metres(cells: CellSizes, radius_m: float) -> Spans:
     Returns
     -------
     ndarray of int64, shape (rows, 2 reach + 1)
-        Cells to either side in each row of the disc, the northernmost first; -1 where the disc of the row does not reach.
+        Cells to either side in each row of the disc, the northernmost first; -1 where the disc of the row does not reach, and
+        in all of it where a row lies on a pole and has no sizes.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def disc_of_metres(cells: CellSizes, radius_m: float) -> Spans:
     down = np.arange(-reach, reach + 1)[None, :] * dy
     with np.errstate(invalid="ignore"):
         half = np.floor(np.sqrt(np.maximum(longest**2 - down**2, 0.0)) / dx)
-    return np.where(np.abs(down) <= longest, half, -1).astype(np.int64)
+    return np.where((np.abs(down) <= longest) & ~np.isnan(half), half, -1).astype(np.int64)
 
 
 def reach(spans: Spans) -> tuple[int, int]:
@@ -93,7 +94,7 @@ def position_in_disc(
 
     Returns
     -------
-    ndarray of float32, shape (rows, cols), in the unit of the heights; NaN where there is no height.
+    ndarray of float32, shape (rows, cols), in the unit of the heights; NaN where there is no height, or no disc (on a pole).
 
     Examples
     --------
@@ -196,6 +197,7 @@ def _finish(heights: Any, col: int, sums: Any, counts: Any, centre: bool, out: A
     for j in range(out.size):
         z = float(heights[col + j])
         total, count = (sums[j], counts[j]) if centre else (sums[j] - z, counts[j] - 1.0)
-        out[j] = z - (total / count if count > 0.0 else z)
+        # A cell with a height is in its own disc; where none is counted there is no disc.
+        out[j] = z - (total / count if count > 0.0 else z) if counts[j] > 0.0 else np.nan
         sums[j] = 0.0
         counts[j] = 0.0

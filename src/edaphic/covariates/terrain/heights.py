@@ -21,8 +21,13 @@ def metres_of(unit: str) -> float | None:
 
     >>> metres_of("ft"), metres_of("Metre"), metres_of("furlong") is None
     (0.3048, 1.0, True)
+    >>> metres_of("metres above sea level")
+    1.0
     """
-    return UNITS.get(unit.strip().lower().replace("_", " ").rstrip("."))
+    name = " ".join(unit.lower().replace("_", " ").split()).rstrip(".")
+    for reference in SEA_LEVEL:
+        name = name.removesuffix(f" {reference}")
+    return UNITS.get(name)
 
 
 def vertical_unit(crs: CRS) -> tuple[str, float] | None:
@@ -36,8 +41,11 @@ def vertical_unit(crs: CRS) -> tuple[str, float] | None:
     return (upward[0].unit_name, upward[0].unit_conversion_factor) if upward else None
 
 
+SEA_LEVEL = ("above mean sea level", "above sea level", "amsl", "asl", "a.m.s.l", "a.s.l")
+"""What may follow a unit of heights, in lower case."""
+
 UNITS: Mapping[str, float] = {
-    **dict.fromkeys(("m", "metre", "metres", "meter", "meters", "mtr", "masl", "m asl", "m a.s.l", "m above sea level"), 1.0),
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters", "mtr", "masl", "mamsl"), 1.0),
     **dict.fromkeys(("ft", "foot", "feet", "international foot", "international feet"), 0.3048),
     **dict.fromkeys(("us-ft", "ftus", "us ft", "us survey foot", "us survey feet", "foot us", "survey foot"), 1200.0 / 3937.0),
     **dict.fromkeys(("dm", "decimetre", "decimetres", "decimeter", "decimeters"), 0.1),

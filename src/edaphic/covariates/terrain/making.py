@@ -203,7 +203,8 @@ def _indices(
     if "spi" in names:
         found["spi"] = wetness.stream_power_index(sca, slope)
     if "ls" in names:
-        found["ls"] = wetness.ls_factor(sca, slope, method=options.ls, cells=sizes, aspect_deg=aspect, compat=compat)
+        own = area[window.slices]
+        found["ls"] = wetness.ls_factor(sca, slope, method=options.ls, cells=sizes, aspect_deg=aspect, area_m2=own, compat=compat)
     return found
 
 

@@ -130,6 +130,7 @@ def ls_factor(
     method: LsMethod = "moore",
     cells: CellSizes | None = None,
     aspect_deg: Numbers | None = None,
+    area_m2: Numbers | None = None,
     compat: Compat | None = None,
 ) -> Float:
     """Slope length and steepness factor of the (revised) universal soil loss equation.
@@ -153,7 +154,11 @@ def ls_factor(
     cells : CellSizes
         Needed by ``desmet``.
     aspect_deg : ndarray, same shape, optional
-        Only for ``desmet``, and only where the specific catchment area was computed with it.
+        Only for ``desmet``: the contour width is the one seen along it. Where no ``area_m2`` is given, the specific catchment
+        area has to be computed with it too.
+    area_m2 : ndarray, same shape, optional
+        Only for ``desmet``: catchment area of the cell, the cell included, m2. Without it, it is the specific catchment area
+        times the contour width. ``compat="saga"`` does not use it.
     compat : {"saga"}, optional
         Only for ``desmet``.
 
@@ -186,16 +191,14 @@ def ls_factor(
         raise ValueError(f"LS method {method!r}; expected 'moore', 'desmet' or 'boehner'")
     if cells is None:
         raise ValueError("the LS factor of Desmet and Govers needs the sizes of cells")
-    return _desmet(sca, slope, sine, cells, aspect_deg, compat)
-
-
-def _desmet(sca: Numbers, slope: Float, sine: Float, cells: CellSizes, aspect_deg: Numbers | None, compat: Compat | None) -> Float:
-    side = np.sqrt(cells.area_m2)[:, None]
-    width = contour_width(cells, aspect_deg)
+    side, width = np.sqrt(cells.area_m2)[:, None], contour_width(cells, aspect_deg)
     if compat == "saga":
-        above, wider = sca, np.ones_like(side)
-    else:
-        above, wider = np.maximum(sca * width - side**2, 0.0), width / side
+        return _desmet(sca, np.ones_like(side), slope, sine, side)
+    area = sca * width if area_m2 is None else area_m2
+    return _desmet(np.maximum(area - side**2, 0.0), width / side, slope, sine, side)
+
+
+def _desmet(above: Numbers, wider: Float, slope: Float, sine: Float, side: Float) -> Float:
     ratio = (sine / PLOT_SINE) / (3.0 * sine**0.8 + 0.56)
     m = ratio / (1.0 + ratio)
     length = ((above + side**2) ** (m + 1.0) - above ** (m + 1.0)) / (side ** (m + 2.0) * (wider * PLOT_LENGTH_M) ** m)
