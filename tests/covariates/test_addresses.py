@@ -237,6 +237,42 @@ def test_classes_of_the_item(raster, tmp_path) -> None:
     assert table.loc[0, "classes"] == "1=forest; 2=Open water"
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"nodata": "none"}, "nodata 'none'; expected a number"),
+        ({"scale": True}, "scale True; expected a number"),
+        ({"raster:bands": {"scale": 2}}, "raster:bands is no list; expected an entry for each band"),
+        ({"bands": ["red"]}, "bands: 'red' for band 1; expected an object"),
+        ({"classification:classes": [{"value": "w"}]}, '{"value": "w"}; expected a value that is a whole number, and a name'),
+        ({"classification:classes": [{"name": "water"}]}, '{"name": "water"}; expected a value that is a whole number, and a name'),
+        ({"classification:classes": "water"}, '"water"; expected a value that is a whole number, and a name'),
+    ],
+)
+def test_what_an_item_says_that_is_no_number(raster, tmp_path, odd: dict, said: str) -> None:
+    raster("red.tif", NUMBERS)
+    found = fault(Source("a", item(tmp_path, red={"href": "red.tif", **odd})))
+    assert found.startswith(f"a: {tmp_path / 'item.json'}: asset 'red': ") and found.endswith(said)
+
+
+def test_odd_items_that_are_understood(raster, tmp_path) -> None:
+    path = raster("a red.tif", NUMBERS)
+    for odd in (
+        {"roles": None},
+        {"type": None},
+        {"raster:bands": [None]},
+        {"nodata": "nan"},
+        {"href": "./a%20red.tif"},
+        {"href": str(path).replace(" ", "%20")},
+        {"href": path.as_uri()},
+    ):
+        thumb = {"href": "a.png", "type": None, "roles": ["thumbnail"]}
+        layer = open_layer(Source("a", item(tmp_path, red={"href": "a red.tif", **odd}, thumb=thumb)), GRID)
+        np.testing.assert_array_equal(layer.read(WHOLE), NUMBERS)
+    raster("b%20.tif", NUMBERS * 2)
+    np.testing.assert_array_equal(open_layer(Source("a", item(tmp_path, red={"href": "b%20.tif"})), GRID).read(WHOLE), NUMBERS * 2)
+
+
 def test_items_that_do_not_help(tmp_path, url) -> None:
     path = item(tmp_path, red={"href": "red.tif"}, blue={"href": "blue.tif"}, thumb={"href": "a.png", "type": "image/png"})
     assert fault(Source("a", path, asset="nir")) == f"a: {path}: no asset 'nir'; expected one of red, blue"

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio.shutil
 
+from edaphic.covariates.facts import Source, facts
 from edaphic.covariates.handles import Handles, close_rasters, is_local, open_raster, stamp
 from edaphic.errors import RasterError
 
@@ -91,6 +95,37 @@ def test_unreadable_files_are_faults(tmp_path: Path) -> None:
 def test_names_of_gdal_are_not_taken_for_files() -> None:
     assert is_local("covs/a.tif") and is_local("C:\\covs\\a.tif")
     assert not is_local("/vsicurl/https://example.org/a.tif") and not is_local('NETCDF:"a.nc":t2m')
+
+
+def test_the_innermost_file_of_virtual_rasters_tells_a_change(raster, tmp_path: Path) -> None:
+    path = raster("a.tif", ONES)
+    inner, outer = tmp_path / "in" / "one.vrt", tmp_path / "two.vrt"
+    inner.parent.mkdir()
+    rasterio.shutil.copy(str(path), str(inner), driver="VRT")
+    refer = '<SourceFilename relativeToVRT="1">{}</SourceFilename>'
+    text = re.sub("<SourceFilename.*</SourceFilename>", refer.format("../a.tif"), inner.read_text())
+    inner.write_text(text)
+    outer.write_text(text.replace("../a.tif", "in/one.vrt"))
+    before = stamp(outer)
+    xml = f'<VRTDataset><VRTRasterBand><SourceFilename relativeToVRT="0">{outer}</SourceFilename></VRTRasterBand></VRTDataset>'
+    mosaic = stamp(xml)
+    raster("a.tif", np.zeros((40, 50)))
+    assert stamp(outer) != before and stamp(xml) != mosaic
+    assert facts(Source("a", outer)).key[1] == stamp(outer)
+
+
+def test_a_virtual_raster_of_itself_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.vrt"
+    path.write_text('<VRTDataset><SourceFilename relativeToVRT="1">a.vrt</SourceFilename></VRTDataset>')
+    assert stamp(path) == (path.stat().st_mtime_ns, path.stat().st_size)
+
+
+def test_the_attributes_beside_a_shapefile_tell_a_change(tmp_path: Path) -> None:
+    for name in ("a.shp", "a.dbf"):
+        (tmp_path / name).write_bytes(b"1")
+    before = stamp(tmp_path / "a.shp")
+    os.utime(tmp_path / "a.dbf", (4e9, 4e9))
+    assert stamp(tmp_path / "a.shp") != before
 
 
 def test_closing_everything_does_no_harm() -> None:

@@ -49,6 +49,9 @@ def test_commas_within_quotes(tmp_path) -> None:
         ("code,name\none,forest\n", "legend.csv:2: 'one,forest'; expected a whole number and a name"),
         ("code,name\n1,forest\n1,water\n", "legend.csv:3: code 1 a second time"),
         ("code,name\n1.5,forest\n", "expected a whole number"),
+        ("code,name\nnan,forest\n", "legend.csv:2: 'nan,forest'; expected a whole number and a name"),
+        ("code,name\ninf,forest\n", "expected a whole number"),
+        ("code,name\n1e400,forest\n", "expected a whole number"),
         ("code,name\n3\n", "expected a whole number and a name"),
     ],
 )

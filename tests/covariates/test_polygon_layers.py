@@ -11,6 +11,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edaphic.covariates import polygon_numbers
 from edaphic.covariates.area import cell_area_m2
 from edaphic.covariates.facts import Source
 from edaphic.covariates.grid import grid_from_bounds
@@ -230,6 +231,27 @@ def test_faults_of_polygons(polygons, tmp_path) -> None:
     assert "Point; expected polygons" in fault(Source("a", points, column="n"))
 
 
+def test_keys_that_would_do_nothing_are_refused(raster, polygons) -> None:
+    path = polygons("a.gpkg", [square(0, 0, 1), square(1, 0, 1)], n=[1, 2])
+    found = check_sources([Source("a", path, column="n", band=2, variable="v", time="1990", months=(1,), asset="red")])
+    assert found == [
+        f"a: {path}: {key} for polygons; expected a raster, or no {key.split()[0]}"
+        for key in ("variable 'v'", "time '1990'", "months (1,)", "asset 'red'", "band 2")
+    ]
+    said = fault(Source("a", path, column="n", measure="value", value=2))
+    assert said.endswith("value 2 with measure value; expected measure: share, or no value")
+    dem = raster("dem.tif", np.ones((4, 4), dtype="float32"))
+    assert check_sources([Source("a", dem, value=2)]) == [
+        f"a: {dem}: value 2 for a raster; expected polygons, of which it chooses some by an attribute"
+    ]
+
+
+def test_a_share_without_a_value_says_that_it_is_of_all(polygons) -> None:
+    path = polygons("a.gpkg", [square(0, 0, 1), square(1, 0, 1)], n=[1, 2])
+    notes = open_polygons(Source("a", path, column="n", measure="share"), GRID).facts.notes
+    assert notes == ("share of all 2 polygons: no value of n was given to choose some",)
+
+
 def test_numbers_as_text_and_missing_ones_are_said(polygons) -> None:
     path = polygons("a.gpkg", [square(0, 0, 1), square(1, 0, 1), square(2, 0, 1)], n=["12", "3.5", None])
     layer = open_polygons(Source("a", path, column="n"), GRID)
@@ -259,3 +281,17 @@ def test_a_file_that_changes_is_noticed(polygons) -> None:
     polygons("a.fgb", [square(0, 0, 2), square(2, 0, 1)], n=[1, 2])
     with pytest.raises(RasterError, match="has changed since it was described"):
         whole(layer)
+
+
+def test_polygons_of_many_layers_are_prepared_once(polygons, monkeypatch) -> None:
+    counted = []
+    searched = polygon_numbers._overlaps
+    monkeypatch.setattr(polygon_numbers, "_overlaps", lambda table: counted.append(1) or searched(table))
+    columns = {f"n{number}": [number] for number in range(20)}
+    files = [polygons("many.gpkg", [square(0, 0, 4)], **columns)] + [polygons(f"{k}.gpkg", [square(0, 0, 4)], n0=[k]) for k in range(20)]
+    sources = [Source(name, files[0], column=name) for name in columns] + [Source("n", path, column="n0") for path in files[1:]]
+    layers = [open_polygons(source, GRID) for source in sources]
+    for _ in range(2):
+        found = [whole(layer)[0, 0] for layer in layers]
+        assert found == [*range(20), *range(20)]
+    assert len(counted) == 21

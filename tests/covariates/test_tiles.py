@@ -101,6 +101,26 @@ def test_gaps_between_tiles_have_no_value(raster, tmp_path) -> None:
     np.testing.assert_array_equal(whole(open_layer(Source("a", tmp_path / "t"), grid))[0], [0] * 4 + [np.nan] * 2 + [7] * 4)
 
 
+def test_a_nodata_that_the_type_cannot_hold_makes_no_zeros_of_gaps(raster, tmp_path) -> None:
+    """Given, it is refused as for a single file; said by the tiles, it is left out and said."""
+    grid = grid_from_bounds("EPSG:32634", 10, (500000, 4599960, 500100, 4600000))
+    (tmp_path / "t").mkdir()
+    (tmp_path / "u").mkdir()
+    for name, number, col in (("a", 7, 0), ("b", 9, 6)):
+        path = raster(f"t/{name}.tif", np.full((4, 4), number, dtype="int16"), at(0, col))
+        (tmp_path / f"u/{name}.vrt").write_text(
+            f"""<VRTDataset rasterXSize="4" rasterYSize="4"><SRS>EPSG:32634</SRS>
+            <GeoTransform>{500000 + 10 * col}, 10, 0, 4600000, 0, -10</GeoTransform><VRTRasterBand dataType="Int16" band="1">
+            <NoDataValue>-9999.5</NoDataValue><SimpleSource><SourceFilename>{path}</SourceFilename></SimpleSource>
+            </VRTRasterBand></VRTDataset>"""
+        )
+    (said,) = fault(Source("a", tmp_path / "t", nodata=-99999))
+    assert said.endswith("a.tif: nodata -99999 cannot occur in values of type int16; expected one that can")
+    layer = open_layer(Source("a", tmp_path / "u"), grid)
+    np.testing.assert_array_equal(whole(layer)[0], [7] * 4 + [np.nan] * 2 + [9] * 4)
+    assert layer.facts.notes == ("2 tiles", "the nodata -9999.5 of tiles cannot occur in int16")
+
+
 def test_masks_of_tiles_are_kept(raster, tmp_path) -> None:
     (tmp_path / "t").mkdir()
     mask = np.full((4, 4), 255, dtype="uint8")

@@ -23,6 +23,7 @@ from edaphic.covariates.handles import HANDLES, Key, cut_short, reason, stamp
 from edaphic.covariates.legends import class_names
 from edaphic.covariates.origin import locate
 from edaphic.covariates.source import Kind, Source, Told
+from edaphic.covariates.tiles import stored
 from edaphic.covariates.window import apply, crs_name
 from edaphic.errors import RasterError, TableError
 
@@ -142,6 +143,8 @@ def _faults(source: Source, told: Told, dataset: DatasetReader) -> list[str]:
         found.append(f"nodata {source.nodata:g} cannot occur in values of type {dtype}; expected one that can")
     if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0.0):
         found.append(f"scale {scale:g} and offset {offset:g}; expected finite numbers, and a scale that is not 0")
+    if source.value is not None:
+        found.append(f"value {source.value!r} for a raster; expected polygons, of which it chooses some by an attribute")
     if source.kind not in ("continuous", "class"):
         found.append(f"kind {source.kind!r}; expected continuous or class")
     if source.kind == "class" and (scale, offset) != (1.0, 0.0):
@@ -257,18 +260,3 @@ FITTING: Mapping[str, tuple[str, ...]] = {
 
 def _same(one: float, other: float) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def stored(value: float, dtype: np.dtype[Any]) -> Any:
-    """A nodata value as the data type holds it; None where it cannot (a fraction, or out of range).
-
-    >>> stored(-9999.0, np.dtype("int16")), stored(-9999.0, np.dtype("uint8")) is None
-    (np.int16(-9999), True)
-    """
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return np.asarray(value).astype(dtype)[()]
-    limits = np.iinfo(dtype)
-    if not math.isfinite(value) or value != int(value) or not limits.min <= int(value) <= limits.max:
-        return None
-    return np.asarray(int(value), dtype=dtype)[()]

@@ -28,7 +28,8 @@ __all__ = ["HANDLES", "Handles", "Key", "close_rasters", "cut_short", "is_local"
 Key = tuple[str, tuple[int, int] | None]
 """A raster as it was when it was described: what GDAL opens, and the time of change and size of its files."""
 
-_REFERRED = re.compile(r"<SourceFilename[^>]*>([^<]+)</SourceFilename>")
+_REFERRED = re.compile(r"<Source(?:Filename|Dataset)[^>]*>([^<]+)</Source(?:Filename|Dataset)>")
+_BESIDE_SHP = (".dbf", ".shx", ".prj", ".cpg")
 _ZARR = (".zarray", ".zattrs", ".zgroup", "zarr.json")
 
 WAITING = 400
@@ -155,7 +156,7 @@ def _label(name: str) -> str:
     """How to name a raster in a message."""
     if not name.startswith("<"):
         return shown(name).removeprefix("/vsicurl/")
-    files = _files(name)
+    files = [unescape(found) for found in _REFERRED.findall(name)]
     return f"{files[0]} and {len(files) - 1} more tiles" if files else "a virtual raster"
 
 
@@ -173,10 +174,10 @@ def stamp(path: str | Path) -> tuple[int, int] | None:
     return max(state.st_mtime_ns for state in states), sum(state.st_size for state in states)
 
 
-def _files(name: str) -> list[str]:
-    """Files of this machine that a name stands for; of a VRT, itself and what it refers to."""
+def _files(name: str, seen: frozenset[str] = frozenset()) -> list[str]:
+    """Files of this machine that a name stands for; of a VRT, itself and what it refers to, all the way down."""
     if name.startswith("<"):
-        return [unescape(found) for found in _REFERRED.findall(name)]
+        return _referred(name, Path(), seen)
     inner = subdataset(name)
     if inner:
         return _store(inner[0]) if is_local(inner[0]) else []
@@ -186,9 +187,24 @@ def _files(name: str) -> list[str]:
     if not is_local(name) or not Path(name).exists():
         return []
     if name.lower().endswith(".vrt"):
+        whole = str(Path(name).absolute())
+        if whole in seen:  # it refers to itself, which GDAL refuses
+            return []
         text = Path(name).read_text(encoding="utf-8", errors="replace")
-        return [name, *(str(Path(name).parent / unescape(found)) for found in _REFERRED.findall(text))]
+        return [name, *_referred(text, Path(name).parent, seen | {whole})]
+    if name.lower().endswith(".shp"):
+        beside = (Path(name).with_suffix(end) for suffix in _BESIDE_SHP for end in (suffix, suffix.upper()))
+        return [name, *(str(path) for path in beside if path.exists())]
     return [name]
+
+
+def _referred(text: str, folder: Path, seen: frozenset[str]) -> list[str]:
+    """Files that the XML of a VRT in a folder refers to, each once."""
+    found: dict[str, None] = {}
+    for inner in dict.fromkeys(unescape(entry) for entry in _REFERRED.findall(text)):
+        name = str(folder / inner) if is_local(inner) else inner
+        found.update(dict.fromkeys(_files(name, seen)))
+    return list(found)
 
 
 def _store(path: str) -> list[str]:

@@ -141,7 +141,8 @@ def open_polygons(source: Source, grid: GeoBox) -> PolygonLayer:
     Raises
     ------
     RasterError
-        One line: no such file or attribute, text for a number, a measure that does not fit, or no overlap with the grid.
+        One line for each fault: no such file or attribute, text for a number, a measure that does not fit, keys that only rasters have,
+        or no overlap with the grid.
 
     Examples
     --------
@@ -196,11 +197,25 @@ def check_polygons(source: Source) -> tuple[geopandas.GeoDataFrame, dict[int, st
     RasterError
         See :func:`open_polygons`.
     """
+    idle = _idle(source)
+    if idle:
+        raise RasterError(idle)
     try:
         table, _, _, names, notes = polygon_numbers(*_question(source))
     except TableError as error:
         raise RasterError(f"{source.name}: {fault}" for fault in error.faults) from error
     return table, names, notes
+
+
+def _idle(source: Source) -> list[str]:
+    """One line for each key that says where the numbers of a raster are, which polygons do not have."""
+    given: dict[str, object] = {"variable": source.variable, "time": source.time, "months": source.months, "asset": source.asset}
+    given["band"] = None if source.band == 1 else source.band
+    return [
+        f"{source.name}: {shown(source.path)}: {key} {value!r} for polygons; expected a raster, or no {key}"
+        for key, value in given.items()
+        if value is not None
+    ]
 
 
 def _measure(source: Source) -> str:

@@ -15,7 +15,7 @@ from shapely.geometry.polygon import orient
 
 from edaphic.covariates.address import shown
 from edaphic.covariates.legends import read_legend
-from edaphic.covariates.polygons import read_polygons
+from edaphic.covariates.polygons import KEPT, read_polygons
 from edaphic.errors import TableError
 
 Float = NDArray[np.float64]
@@ -26,7 +26,7 @@ VERTICES_LOOKED_AT = 2_000_000
 """Tables of more vertices are not searched for overlaps."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1024)
 def polygon_numbers(
     path: str,
     changed: tuple[int, int] | None,
@@ -45,14 +45,10 @@ def polygon_numbers(
     what = shown(path)
     _check(what, table, kind, column, measure, value, resampling)
     notes = [f"{len(table)} polygons, {measure}" + (f" of {column}" if column else "")]
-    bad = ~table.is_valid
-    if bad.any():
-        table = table.copy()
-        table.loc[bad, table.geometry.name] = [_polygons_only(shapely.make_valid(shape)) for shape in table.geometry[bad]]
-        notes.append(f"{int(bad.sum())} invalid polygons mended")
-        shapely.prepare(table.geometry.to_numpy())
-    overlaps = _overlaps(table)
-    notes.extend(overlaps)
+    if measure == "share" and column is not None and value is None:
+        notes = [f"share of all {len(table)} polygons: no value of {column} was given to choose some"]
+    table, mended, overlaps = _mended(path, changed)
+    notes.extend((*mended, *overlaps))
     names: dict[int, str] = {}
     if measure == "class":
         numbers, names = _codes(what, table[column], legend)
@@ -69,6 +65,20 @@ def polygon_numbers(
     return table, numbers, bool(overlaps), names, tuple(notes)
 
 
+@lru_cache(maxsize=KEPT)
+def _mended(path: str, changed: tuple[int, int] | None) -> tuple[geopandas.GeoDataFrame, tuple[str, ...], tuple[str, ...]]:
+    """Valid polygons of a file, a note on those mended, and one on those that overlap: once for all layers of the file."""
+    table = read_polygons(path)
+    mended: tuple[str, ...] = ()
+    bad = ~table.is_valid
+    if bad.any():
+        table = table.copy()
+        table.loc[bad, table.geometry.name] = [_polygons_only(shapely.make_valid(shape)) for shape in table.geometry[bad]]
+        mended = (f"{int(bad.sum())} invalid polygons mended",)
+        shapely.prepare(table.geometry.to_numpy())
+    return table, mended, tuple(_overlaps(table))
+
+
 def _check(what: str, table: geopandas.GeoDataFrame, kind: str, column: str | None, measure: str, value: Any, resampling: str) -> None:
     have = ", ".join(str(name) for name in table.columns if name != table.geometry.name) or "none: it has shapes only"
     faults = []
@@ -80,6 +90,8 @@ def _check(what: str, table: geopandas.GeoDataFrame, kind: str, column: str | No
         faults.append(f"{what}: no column {column!r}; expected one of {have}")
     if (kind == "class") != (measure == "class"):
         faults.append(f"{what}: measure {measure} of a {kind} layer; expected kind: {'class' if measure == 'class' else 'continuous'}")
+    if value is not None and measure in MEASURES and measure != "share":
+        faults.append(f"{what}: value {value!r} with measure {measure}; expected measure: share, or no value")
     if resampling != "auto":
         faults.append(f"{what}: resampling {resampling!r} of polygons; expected measure instead")
     if faults:

@@ -28,6 +28,9 @@ from edaphic.errors import TableError
 PREPARED_LOCK = threading.Lock()
 """Prepared polygons build their index at the first question, which two threads must not do at once."""
 
+KEPT = 64
+"""Files of polygons that are remembered: more than a stack has. Preparing one again costs far more than a read."""
+
 
 def read_polygons(path: str | Path) -> geopandas.GeoDataFrame:
     """Polygons of a GeoPackage, shapefile, GeoJSON or other vector file, in the order of the file.
@@ -49,7 +52,7 @@ def read_polygons(path: str | Path) -> geopandas.GeoDataFrame:
     return _read(name, stamp(name))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KEPT)
 def _read(path: str, changed: tuple[int, int] | None) -> geopandas.GeoDataFrame:
     try:
         with network(path):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 from edaphic.covariates.address import read_bytes, shown
 from edaphic.errors import RasterError
@@ -45,7 +45,7 @@ def asset_of(path: str | Path, key: str | None, band: int) -> tuple[str, dict[st
     Raises
     ------
     RasterError
-        The item cannot be read, or has no such asset.
+        The item cannot be read, has no such asset, or says of it what is no number.
 
     Examples
     --------
@@ -65,7 +65,11 @@ def asset_of(path: str | Path, key: str | None, band: int) -> tuple[str, dict[st
     asset = assets[key]
     if not isinstance(asset, Mapping) or not asset.get("href"):
         raise RasterError(f"{where}: the asset {key!r} has no href; expected the address of a raster")
-    return _address(os.fspath(path), str(asset["href"])), _facts(asset, band)
+    faults: list[str] = []
+    facts = _facts(asset, band, faults)
+    if faults:
+        raise RasterError(f"{where}: asset {key!r}: {fault}" for fault in faults)
+    return _address(os.fspath(path), str(asset["href"])), facts
 
 
 def _key(where: str, assets: Mapping[str, Any], key: str | None) -> str:
@@ -79,33 +83,72 @@ def _key(where: str, assets: Mapping[str, Any], key: str | None) -> str:
 
 
 def _is_raster(asset: Mapping[str, Any]) -> bool:
-    kind = str(asset.get("type", ""))
-    if "thumbnail" in asset.get("roles", ()) or "overview" in asset.get("roles", ()):
+    kind, roles = str(asset.get("type") or ""), asset.get("roles") or ()
+    if isinstance(roles, str | list) and ("thumbnail" in roles or "overview" in roles):
         return False
     return any(part in kind for part in ("tiff", "jp2", "netcdf", "zarr", "hdf")) or not kind
 
 
 def _address(item: str, href: str) -> str:
-    if re.match(r"^(\w+://|/|\w:\\)", href):
-        return href
-    if "://" in item:
+    if "://" in item and not re.match(r"^(\w+://|/vsi)", href):
         return urljoin(item, href)
-    return str(Path(item).parent / href)
+    local = re.sub(r"^file://(localhost)?(?=/)", "", href)
+    if local == href and re.match(r"^(\w+://|/vsi)", href):
+        return href
+    there = local if re.match(r"^(/|\w:\\)", local) else str(Path(item).parent / local)
+    # An href is an address, in which a blank is %20; yet a file may have such a name.
+    return there if Path(there).exists() else unquote(there)
 
 
-def _facts(asset: Mapping[str, Any], band: int) -> dict[str, Any]:
+def _facts(asset: Mapping[str, Any], band: int, faults: list[str]) -> dict[str, Any]:
     """What the asset says of itself, and its band of itself: the band goes before."""
     told: dict[str, Any] = {}
-    entries = [asset] + [listed[band - 1] for listed in (asset.get("raster:bands"), asset.get("bands")) if listed and len(listed) >= band]
-    for entry in entries:
-        for name in ("scale", "offset", "nodata", "unit"):
+    for entry in [asset, *(_of_band(asset, name, band, faults) for name in ("raster:bands", "bands"))]:
+        for name in ("scale", "offset", "nodata"):
             value = entry.get(name, entry.get(f"raster:{name}"))
             if value is not None:
-                told[name] = value if name == "unit" else float(value)
-        classes = entry.get("classification:classes")
-        if classes:
-            told["classes"] = {int(one["value"]): _class_name(one) for one in classes}
+                told[name] = _number(value)
+                if told[name] is None:
+                    faults.append(f"{name} {value!r}; expected a number")
+        unit = entry.get("unit", entry.get("raster:unit"))
+        if unit is not None:
+            told["unit"] = str(unit)
+        if entry.get("classification:classes"):
+            told["classes"] = _classes(entry["classification:classes"], faults)
     return told
+
+
+def _of_band(asset: Mapping[str, Any], name: str, band: int, faults: list[str]) -> Mapping[str, Any]:
+    """What a list of bands says of one of them; nothing where it leaves it out."""
+    listed = asset.get(name)
+    if listed is None:
+        return {}
+    if not isinstance(listed, list):
+        faults.append(f"{name} is no list; expected an entry for each band")
+        return {}
+    said = listed[band - 1] if 1 <= band <= len(listed) else None
+    if said is not None and not isinstance(said, Mapping):
+        faults.append(f"{name}: {said!r} for band {band}; expected an object")
+    return said if isinstance(said, Mapping) else {}
+
+
+def _classes(listed: object, faults: list[str]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for one in listed if isinstance(listed, list) else [listed]:
+        code = _number(one.get("value")) if isinstance(one, Mapping) else None
+        if not isinstance(one, Mapping) or code is None or not code.is_integer():
+            faults.append(f"classification:classes: {json.dumps(one)}; expected a value that is a whole number, and a name")
+        else:
+            found[int(code)] = _class_name(one)
+    return found
+
+
+def _number(value: object) -> float | None:
+    """A number, which may be written as text ("nan", "-inf" in JSON)."""
+    try:
+        return None if isinstance(value, bool) or not isinstance(value, int | float | str) else float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _class_name(one: Mapping[str, Any]) -> str:

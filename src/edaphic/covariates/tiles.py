@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import warnings
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
+import numpy as np
 from affine import Affine
 from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
@@ -24,6 +27,9 @@ from edaphic.errors import RasterError
 
 OFF_LATTICE = 0.01
 """Tiles may lie this part of a cell beside the lattice of the others: their geotransforms are often rounded."""
+
+KEPT = 256
+"""Mosaics that are remembered: more than a stack has layers of tiles."""
 
 _GDAL_TYPES = {
     "uint8": "Byte",
@@ -103,7 +109,7 @@ def _paths(where: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=KEPT)
 def _mosaic(paths: tuple[str, ...], stamps: tuple[object, ...], band: int, nodata: float | None) -> Told:
     del stamps  # another time of change is another mosaic
     tiles: list[_Tile] = []
@@ -116,13 +122,18 @@ def _mosaic(paths: tuple[str, ...], stamps: tuple[object, ...], band: int, nodat
     faults += _odd_ones(tiles)
     if faults:
         raise RasterError(faults)
+    notes: list[str] = []
     if nodata is not None:
-        tiles = [_with_nodata(tile, nodata) for tile in tiles]
+        if _impossible(nodata, tiles[0].dtype):
+            raise RasterError(f"{paths[0]}: nodata {nodata:g} cannot occur in values of type {tiles[0].dtype}; expected one that can")
+        tiles = [replace(tile, nodata=float(nodata)) for tile in tiles]
+    else:
+        tiles, notes = _without_impossible(tiles)
     places = _places(tiles)
     xml, none = _virtual(tiles, places, band)
     scale, offset = tiles[0].scaling
     note = f"{len(tiles)} tiles" + (", overlapping: the first by name counts" if _overlap(tiles, places) else "")
-    return Told(xml, (1,), nodata=none, scale=scale, offset=offset, unit=tiles[0].unit, notes=(note,))
+    return Told(xml, (1,), nodata=none, scale=scale, offset=offset, unit=tiles[0].unit, notes=(note, *notes))
 
 
 def _tile(path: str, band: int) -> _Tile:
@@ -150,8 +161,16 @@ def _tile(path: str, band: int) -> _Tile:
             )
 
 
-def _with_nodata(tile: _Tile, nodata: float) -> _Tile:
-    return _Tile(**{**tile.__dict__, "nodata": float(nodata)})
+def _impossible(nodata: float | None, dtype: str) -> bool:
+    real = np.dtype(dtype).kind in "iuf"  # others are refused elsewhere
+    return nodata is not None and real and stored(nodata, np.dtype(dtype)) is None
+
+
+def _without_impossible(tiles: Sequence[_Tile]) -> tuple[list[_Tile], list[str]]:
+    """Tiles without a nodata that their type cannot hold, which GDAL would write into gaps as another number; and a note on it."""
+    bad = [tile for tile in tiles if _impossible(tile.nodata, tile.dtype)]
+    notes = sorted({f"the nodata {tile.nodata:g} of tiles cannot occur in {tile.dtype}" for tile in bad})
+    return [replace(tile, nodata=None) if tile in bad else tile for tile in tiles], notes
 
 
 def _odd_ones(tiles: Sequence[_Tile]) -> list[str]:
@@ -271,3 +290,18 @@ def _type(tiles: Sequence[_Tile], places: Sequence[tuple[int, int]], cells: int)
     if dtype in _SMALL:
         return "int32", _BELOW_SMALL
     return (dtype if dtype.startswith("float") else "float64"), float("nan")
+
+
+def stored(value: float, dtype: np.dtype[Any]) -> Any:
+    """A nodata value as the data type holds it; None where it cannot (a fraction, or out of range).
+
+    >>> stored(-9999.0, np.dtype("int16")), stored(-9999.0, np.dtype("uint8")) is None
+    (np.int16(-9999), True)
+    """
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return np.asarray(value).astype(dtype)[()]
+    limits = np.iinfo(dtype)
+    if not math.isfinite(value) or value != int(value) or not limits.min <= int(value) <= limits.max:
+        return None
+    return np.asarray(int(value), dtype=dtype)[()]
