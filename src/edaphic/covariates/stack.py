@@ -33,7 +33,8 @@ LOOKED_AT = 16
 FAR = 500.0
 """A negative number such as -9999 that lies farther than this, and than the others among themselves, below all others is no value."""
 
-SUSPECTS = (-999.0, -9999.0, -9999.9, float(np.float32(-9999.9)), -99999.0, -32768.0, 32767.0, 255.0, 65535.0, float(np.finfo(np.float32).min))
+NINES = float(np.float32(-9999.9))
+SUSPECTS = (-999.0, -9999.0, -9999.9, NINES, -99999.0, -32768.0, 32767.0, 255.0, 65535.0, float(np.finfo(np.float32).min))
 """Values that files without a nodata tag often use to say "no value"."""
 
 
