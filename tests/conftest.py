@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from edaphic import recipe, virtual
+from edaphic import cli, recipe, virtual
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,3 +74,19 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     sites, horizons = virtual.sample(land, 3, profiles=120)
     virtual.write(land, sites, horizons, folder, truth_layers=((0, 30), (30, 60), (0, 60)))
     return Tiny(folder)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line; gives its status, the screen and what it said beside it."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edaphic", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            status = int(leaving.code or 0)
+        return status, *capsys.readouterr()
+
+    return call

@@ -9,23 +9,9 @@ import sys
 import pytest
 import yaml
 
-from edaphic import __version__, cli, recipe
+from edaphic import __version__, recipe
 
 VERBS = ("demo", "template", "schema", "check", "run", "report", "harmonise", "stock")
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edaphic", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-from edaphic import cli
 
 HEAD = "profile_id,lon,lat,top_cm,bottom_cm,soc_g_kg,bulk_density_g_cm3,bulk_density_basis,coarse_fragments_vol_pct,clay_pct\n"
 ROWS = (
@@ -22,20 +19,10 @@ HARMONISE = ("harmonise", "h.csv", "--value", "clay_pct", "--layers", "0-20,20-5
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("h.csv").write_text(HEAD + ROWS)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edaphic", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
+    return command
 
 
 def stocks(name: str = "out.csv", value: str = "soc_stock_kg_m2") -> list[float]:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from edaphic import recipe as recipes
 from edaphic.covariates import source as covariate_source
 from edaphic.covariates.climate.model import Elevation
-from edaphic.covariates.climate.stations import UNITS
 from edaphic.covariates.climate.tables import ALIASES
 from edaphic.covariates.terrain.attributes import ATTRIBUTES
 from edaphic.covariates.terrain.attributes import CHOICES as TERRAIN_CHOICES
@@ -24,7 +23,7 @@ from edaphic.errors import RecipeError
 from edaphic.profiles.density.bulk_density import DENSITY_SOURCES, FRAGMENT_SOURCES, PEDOTRANSFER
 from edaphic.profiles.reading.columns import ROLES, UNITLESS
 from edaphic.recipe import Recipe, dump, load, parse, schema, template, template_names
-from edaphic.units import ORGANIC_MATTER_TO_CARBON, units_of
+from edaphic.units import METRES, ORGANIC_MATTER_TO_CARBON, units_of
 
 SMALL = """\
 edaphic: 1
@@ -74,7 +73,7 @@ def test_a_small_recipe_gets_every_default() -> None:
     }
     assert (small.seed, small.root, small.profiles.depth.lam) == (0, ".", 0.1)
     assert (small.model.target, small.model.form, small.model.forest.trees) == ("log_soc_density", "3d", 500)
-    assert small.evidence.designs == ("profile", "block")
+    assert small.evidence.all_designs == ("profile", "block", "knndm")
     assert small.maps.stats == ("mean", "q05", "q95", "spread")
 
 
@@ -198,7 +197,7 @@ def test_misspelt_keys_and_words_get_a_suggestion() -> None:
     assert "found 'log_soc_stok'; expected 'soc_stock'" in found[0]
     assert found[0].endswith("(did you mean 'log_soc_stock'?)")
     assert found[1].endswith(
-        "found an unknown key; expected one of trees, min_samples_leaf, max_features (did you mean 'trees'?)"
+        "found an unknown key; expected one of trees, min_samples_leaf, max_features, max_depth, split, engine (did you mean 'trees'?)"
     )
     assert found[2].startswith("15: evidnce: ")
     assert found[2].endswith("(did you mean 'evidence'?)")
@@ -305,9 +304,9 @@ def test_faults_of_the_grid(grid: str, where: str) -> None:
         ("model: {forest: {trees: true}}", "model.forest.trees"),
         ("seed: -1", "seed"),
         ("seed: '7'", "seed"),
-        ("evidence: {designs: [block]}", "evidence.designs"),
+        ("evidence: {designs: [blocks]}", "evidence.designs[0]"),
         ("evidence: {designs: [profile, profile]}", "evidence.designs[1]"),
-        ("evidence: {designs: [profile], calibrate: block}", "evidence.calibrate"),
+        ("evidence: {designs: [profile], calibrate: random}", "evidence.calibrate"),
         ("evidence: {interval: 0.8}", "evidence.interval"),
         ("evidence: {interval: .inf}", "evidence.interval"),
         ("maps: {stats: [q05]}", "maps.stats"),
@@ -596,7 +595,6 @@ def test_patterns_become_files_and_entries_of_their_own_win(folder: Path) -> Non
 def test_excluded_covariates_are_left_out(folder: Path) -> None:
     small, path = written(folder, ("- path: covs/dem.tif", "- path: covs/*.tif\n  exclude: ['[[]x*', cover]"))
     assert [layer.name for layer in recipes.covariate_layers(small, path)] == ["dem"]
-    assert list(recipes.input_paths(small, path)) == ["covs/dem.tif", "horizons.csv"]
 
 
 def test_missing_files_are_found_at_once_with_their_lines(folder: Path) -> None:
@@ -797,5 +795,5 @@ def test_choices_of_what_is_made_are_those_of_the_rooms() -> None:
     assert set(get_args(get_args(layer["measure"].annotation)[0])) == set(get_args(covariate_source.Measure))
     climate = recipes.Climate.model_fields
     assert set(get_args(climate["elevation"].annotation)) == set(get_args(Elevation))
-    assert set(get_args(get_args(climate["dem_unit"].annotation)[0])) <= set(UNITS)
+    assert set(get_args(get_args(climate["dem_unit"].annotation)[0])) <= set(METRES)
     assert set(recipes.Climate.model_fields["columns"].annotation.__args__[0].__args__) - {"elevation_m", "station_id"} <= set(ALIASES)

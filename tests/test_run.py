@@ -88,14 +88,19 @@ def test_finished_run_holds_what_the_flow_promises(finished):
         *(f"profiles/{name}" for name in ("horizons.parquet", "layers.parquet", "repairs.csv", "duplicates.csv", "summary.json")),
         *("covariates/layers.csv", "covariates/points.parquet"),
         *(f"model/forest/{name}" for name in ("forest.npz", "model.json", "card.md")),
-        *(f"evidence/{name}.csv" for name in ("metrics", "calibration", "conformal", "importance", "selection", "tuning")),
-        *("evidence/out_of_fold.parquet", "evidence/designs.json"),
+        *(f"evidence/{name}.csv" for name in ("metrics", "metrics_by_group", "calibration", "conformal", "curves")),
+        *(f"evidence/{name}.csv" for name in ("importance", "selection", "steps", "tuning", "choices")),
+        *(f"evidence/{name}.csv" for name in ("naive", "baselines", "variogram", "knndm")),
+        *(f"evidence/{name}" for name in ("out_of_fold.parquet", "cells.parquet", "designs.json", "variogram.json")),
+        *("evidence/applicability.json", "evidence/applicability.npz"),
         *("tables/stocks.csv", "tables/truth.csv"),
         *("maps/catalog.json", "maps/summary.json"),
     }
     for stat in ("mean", "q05", "q95", "spread"):
         for layer in ("0-30", "30-60", "0-60"):
             promised |= {f"maps/soc_stock_{stat}_{layer}cm.{ending}" for ending in ("tif", "json", "qml")}
+    for stat in ("applicability", "dissimilarity"):
+        promised |= {f"maps/soc_stock_{stat}_0-60cm.{ending}" for ending in ("tif", "json", "qml")}
     assert set(digests(out)) == promised
     top = {path.name for path in out.iterdir()}
     assert top == {*DATA, "figures", "report.html", "run.json", "recipe.yaml", ".edaphic"}

@@ -282,7 +282,7 @@ def test_what_stands_behind_a_file_is_hashed(made):
     told = yaml.safe_load(made.read_text(encoding="utf-8"))
     told["covariates"]["layers"] += [{"path": "outer.vrt"}, {"path": "item.json", "asset": "dem", "name": "asset"}]
     made.write_text(yaml.safe_dump(told), encoding="utf-8")
-    names = {path.name for path in inputs_of(recipe.load(made), made, "covariates")}
+    names = {path.name for path in inputs_of(recipe.load(made), made, ["covariates"]).stages["covariates"]}
     assert {"land_cover_legend.csv", "outer.vrt", "inner.vrt", "dem.tif", "item.json", "c0.tif"} <= names
 
 

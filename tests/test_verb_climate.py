@@ -14,8 +14,6 @@ import pytest
 import rasterio
 from affine import Affine
 
-from edaphic import cli
-
 N = 60
 CALL = ("climate", "s.csv", "--value", "t", "--dem", "dem.tif", "-o", "out.tif")
 
@@ -50,21 +48,11 @@ def write_dem(path: str = "dem.tif", factor: float = 1.0, crs: str = "EPSG:4326"
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     table().to_csv("s.csv", index=False)
     write_dem()
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edaphic", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
+    return command
 
 
 def read(path: str) -> np.ndarray:

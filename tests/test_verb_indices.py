@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +11,14 @@ import pytest
 import rasterio
 from affine import Affine
 
-from edaphic import cli
-
 MAKE_SCENE = {"blue": (2, 0.04), "green": (3, 0.08), "red": (4, 0.05), "nir": (5, 0.45), "swir1": (6, 0.22), "swir2": (7, 0.10)}
 NAME = "LC08_L2SP_218074_{}_20200829_02_T1"
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edaphic", "indices", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
+    return partial(command, "indices")
 
 
 def write(path, values, dtype="uint16", crs="EPSG:32634", transform=(30.0, 0.0, 500000.0, 0.0, -30.0, 4600000.0), **options):

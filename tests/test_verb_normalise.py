@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +11,13 @@ import pytest
 import rasterio
 from affine import Affine
 
-from edaphic import cli
-
 NORTH_WEST = (500000.0, 4600000.0)
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edaphic", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
+    return command
 
 
 def write(name: str, bands, corner=NORTH_WEST, cell: float = 30.0, crs: str = "EPSG:32634", **options) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from edaphic import cli
 from edaphic.covariates.terrain import breach, fill, flow, wetness
 from edaphic.covariates.terrain.attributes import ATTRIBUTES, CHOICES, DEFAULT, TerrainOptions
 from edaphic.covariates.terrain.cells import CellSizes
@@ -26,19 +25,9 @@ UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4600000.0)
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path) -> Command:
+def command(command, monkeypatch, tmp_path) -> Command:
     monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edaphic", "terrain", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
+    return partial(command, "terrain")
 
 
 def _land(rows: int = 40, cols: int = 50, seed: int = 3) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 
 from edaphic.errors import RunError
+from edaphic.files import write_text
 
 HIDDEN = ".edaphic"
 _CHUNK = 1 << 20
@@ -46,16 +47,6 @@ def key_of(parts: Mapping[str, Any]) -> str:
     """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name, then move."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _write_json(path: Path, document: Any) -> None:

@@ -15,11 +15,12 @@ from odc.geo.geobox import GeoBox
 
 from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
-from edaphic.manifest import Manifest, key_of, machine, open_run, write_text
+from edaphic.files import write_text
+from edaphic.manifest import Manifest, key_of, machine, open_run
 from edaphic.progress import Listener, silent
 from edaphic.recipe import Recipe
 from edaphic.stages import PARTS, STAGES, Job, check_makings, grid_of, heeded, sources_of
-from edaphic.stages.inputs import inputs_of, making_inputs
+from edaphic.stages.inputs import inputs_of
 from edaphic.stages.soil import read_checked
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
@@ -88,7 +89,8 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         faults.append(_all_outside(raw, grid))
     if faults:
         raise EdaphicError(faults)
-    faults, suspects = covariates.nodata_doubts(covariates.build([*sources], grid)) if sources else ([], [])
+    # The sources have been checked above: they are opened only.
+    faults, suspects = covariates.nodata_doubts(covariates.Stack(grid, tuple(covariates.open_any(source, grid) for source in sources)))
     if faults:
         raise EdaphicError(faults)
     notes = profiles.doubts(raw) + covariates.class_doubts(sources) + _first(suspects) + made_notes
@@ -232,12 +234,11 @@ def run(
         job = Job(told, recipe_path, out, workers, __version__, _hash_of(told), hear.step, libraries)
         if fresh:
             manifest.forget(names)
-        inputs = {name: inputs_of(told, recipe_path, name) for name in names}
-        digests = manifest.hash_inputs(path for paths in inputs.values() for path in paths)
-        named = {name: {_named(job, path): digests[str(path)] for path in paths} for name, paths in inputs.items()}
+        inputs = inputs_of(told, recipe_path, names)
+        digests = manifest.hash_inputs(path for paths in inputs.stages.values() for path in paths)
+        named = {name: {_named(job, path): digests[str(path)] for path in paths} for name, paths in inputs.stages.items()}
         named["profiles"] |= dict(size.contents)
-        parts = making_inputs(told, recipe_path)
-        making = {part: {_named(job, path): digests[str(path)] for path in paths} for part, paths in parts.items()}
+        making = {part: {_named(job, path): digests[str(path)] for path in paths} for part, paths in inputs.parts.items()}
         job = replace(job, making=making)
         manifest.head.update(_head(job, dict(sorted(item for files in named.values() for item in files.items()))))
         write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))

@@ -44,6 +44,26 @@ BASES = MappingProxyType(
 EXCEL_SERIAL = "excel_serial"
 """Unit of a year that is given as days of a spreadsheet, counted from 30 December 1899."""
 
+METRES = MappingProxyType({"m": 1.0, "ft": 0.3048, "us-ft": 1200.0 / 3937.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "km": 1000.0})
+"""Metres in each unit of heights."""
+
+_METRES_NAMES = MappingProxyType(
+    {
+        **{unit: unit for unit in METRES},
+        **dict.fromkeys(("metre", "metres", "meter", "meters", "mtr", "masl", "mamsl"), "m"),
+        **dict.fromkeys(("foot", "feet", "international foot", "international feet"), "ft"),
+        **dict.fromkeys(("ftus", "us ft", "usft", "us survey foot", "us survey feet", "foot us", "survey foot"), "us-ft"),
+        **dict.fromkeys(("decimetre", "decimetres", "decimeter", "decimeters"), "dm"),
+        **dict.fromkeys(("centimetre", "centimetres", "centimeter", "centimeters"), "cm"),
+        **dict.fromkeys(("millimetre", "millimetres", "millimeter", "millimeters"), "mm"),
+        **dict.fromkeys(("kilometre", "kilometres", "kilometer", "kilometers"), "km"),
+    }
+)
+"""Units of heights by the names that files give them, in lower case."""
+
+_SEA_LEVEL = ("above mean sea level", "above sea level", "amsl", "asl", "a.m.s.l", "a.s.l")
+"""What may follow a unit of heights, in lower case."""
+
 _FACTORS = MappingProxyType(
     {
         "depth": MappingProxyType({"cm": 1.0, "m": 100.0, "mm": 0.1, "dm": 10.0, "in": 2.54, "inch": 2.54, "inches": 2.54}),
@@ -55,8 +75,9 @@ _FACTORS = MappingProxyType(
         "texture": MappingProxyType({"%": 1.0, "g/kg": 0.1, "fraction": 100.0}),
         "soc_density": MappingProxyType({"kg/m3": 1.0, "g/cm3": 1000.0, "hg/m3": 0.1, "g/dm3": 1.0}),
         "soc_stock": MappingProxyType({"kg/m2": 1.0, "t/ha": 0.1, "Mg/ha": 0.1, "g/m2": 0.001, "g/cm2": 10.0}),
+        "beta": MappingProxyType({"1": 1.0}),
         # "as_written": the cells name their unit themselves, as in "100 m - 1 km"; see length_m_of_text.
-        "length": MappingProxyType({"m": 1.0, "km": 1000.0, "as_written": 1.0}),
+        "length": MappingProxyType({"m": METRES["m"], "km": METRES["km"], "as_written": 1.0}),
     }
 )
 
@@ -246,9 +267,9 @@ def in_map_unit(values: ArrayLike, unit: str, layer: tuple[float, float], map_un
     values : array_like
         Numbers in ``unit``.
     unit : str
-        A unit of stock or density where the map is in kg/m2, one of content where it is in g/kg.
+        A unit of stock or density where the map is in kg/m2, one of content where it is in g/kg; 1 for beta.
     layer : (top_cm, bottom_cm)
-    map_unit : {"kg/m2", "g/kg"}
+    map_unit : {"kg/m2", "g/kg", "1"}
 
     Raises
     ------
@@ -260,11 +281,35 @@ def in_map_unit(values: ArrayLike, unit: str, layer: tuple[float, float], map_un
     >>> in_map_unit([10.0], "kg/m3", (0, 30), "kg/m2")
     array([3.])
     """
-    if map_unit == "g/kg":
-        return to_internal(values, "soc", unit)
+    if map_unit in ("g/kg", "1"):
+        return to_internal(values, "soc" if map_unit == "g/kg" else "beta", unit)
     if unit in _FACTORS["soc_density"]:
         return stock_of_density(to_internal(values, "soc_density", unit), layer[1] - layer[0])
     return to_internal(values, "soc_stock", unit)
+
+
+def height_unit(name: str) -> str | None:
+    """The unit of heights, a key of :data:`METRES`, that a name in a file means; None where it is not known.
+
+    >>> height_unit("Metre"), height_unit("US_survey_foot"), height_unit("cm"), height_unit("furlong")
+    ('m', 'us-ft', 'cm', None)
+    >>> height_unit("metres above sea level")
+    'm'
+    """
+    plain = " ".join(name.lower().replace("_", " ").split()).rstrip(".")
+    for reference in _SEA_LEVEL:
+        plain = plain.removesuffix(f" {reference}")
+    return _METRES_NAMES.get(plain)
+
+
+def metres_of(name: str) -> float | None:
+    """Metres in a unit of heights, by any of its names; None where it is not known.
+
+    >>> metres_of("ft"), metres_of("Metre"), metres_of("furlong") is None
+    (0.3048, 1.0, True)
+    """
+    unit = height_unit(name)
+    return None if unit is None else METRES[unit]
 
 
 def length_m_of_text(texts: pd.Series) -> pd.Series:
@@ -278,7 +323,7 @@ def length_m_of_text(texts: pd.Series) -> pd.Series:
     # 0,5 is a half; 1,000 could be a thousand or one: it is not guessed.
     spelt = spelt.mask(spelt.str.contains(r"\d,\d{3}\b")).str.replace(r"(?<=\d),(?=\d)", ".", regex=True)
     found = spelt.str.extractall(r"(?<![\d.])(\d+(?:\.\d+)?(?:[eE]\d+)?)\s*([kK][mM]|[cC][mM]|[mM])\b")
-    factor = found[1].str.lower().map(dict(_FACTORS["length"]) | {"cm": 0.01}).astype("float64")
+    factor = found[1].str.lower().map(dict(METRES)).astype("float64")
     metres = pd.to_numeric(found[0], errors="coerce").astype("float64") * factor
     return metres.groupby(level=0).max().reindex(range(len(texts))).set_axis(texts.index)
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphic.covariates import Source, grid_from_bounds, grid_like
-from edaphic.covariates.zones import CODES, PAPER_NAMES, ZONES, climate_doubts, climate_zones, write_climate_zones, zone_shares
+from edaphic.covariates.zones import CODES, ZONES, climate_doubts, climate_zones, write_climate_zones
 from edaphic.errors import RasterError
 
 
 def test_names_of_the_paper_and_neutral_codes():
     assert CODES == {1: "wet_warm", 2: "wet_cold", 3: "dry_cold", 4: "dry_warm"}
-    assert PAPER_NAMES == {1: "humid", 2: "semi-humid", 3: "semi-arid", 4: "arid"}
+    assert {zone.number: zone.paper_name for zone in ZONES} == {1: "humid", 2: "semi-humid", 3: "semi-arid", 4: "arid"}
 
 
 def test_a_place_on_a_limit_is_wetter_and_warmer():
@@ -64,10 +64,6 @@ def test_faults():
 def test_units_that_cannot_be(mat, rain, doubt):
     assert any(doubt in line for line in climate_doubts(mat, rain))
     assert climate_doubts([12.0, np.nan], [500.0, np.nan]) == []
-
-
-def test_shares():
-    assert zone_shares([0, 1, 2, 2], [9.0, 1.0, 2.0, 1.0]) == {"wet_warm": 0.25, "wet_cold": 0.75, "dry_cold": 0.0, "dry_warm": 0.0}
 
 
 def test_the_world(shared):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphic.covariates import Source, grid_like
-from edaphic.covariates.depth_means import depth_mean, layer_weights, point_mean, point_weights, write_depth_means
+from edaphic.covariates.depth_means import depth_mean, layer_weights, point_mean, write_depth_means
 from edaphic.errors import RasterError, UnitError
 
 GSM = [(0, 5), (5, 15), (15, 30), (30, 60), (60, 100), (100, 200)]
@@ -84,7 +84,6 @@ def test_points_are_joined_by_lines():
     values = np.array([8.0, 6, 4, 1, 0, 0, 0])
     by_hand = (5 * (8 + 6) / 2 + 10 * (6 + 4) / 2 + 15 * (4 + 1) / 2) / 30
     assert point_mean(values, POINTS, (0, 30)) == pytest.approx(by_hand)
-    assert point_weights(POINTS, (0, 30)) @ values == pytest.approx(by_hand)
     # 0-20: the line from 4 at 15 to 1 at 30 is at 3 at 20.
     assert point_mean(values, POINTS, (0, 20)) == pytest.approx((35 + 50 + 5 * (4 + 3) / 2) / 20)
     assert np.isnan(point_mean(np.where(np.arange(7) == 1, np.nan, values), POINTS, (0, 30)))
@@ -97,8 +96,6 @@ def test_points_are_joined_by_lines():
     [([0], (0, 5), "two or more"), ([0, 5, 5], (0, 5), "increase"), ([0, 5], (0, 10), "reach|covers"), ([0, 5], (3, 3), "thickness")],
 )
 def test_points_that_do_not_fit(depths, target, fault):
-    with pytest.raises(ValueError, match=fault):
-        point_weights(depths, target)
     with pytest.raises(ValueError, match=fault):
         point_mean(np.ones(len(depths)), depths, target)
 

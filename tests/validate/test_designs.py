@@ -1,13 +1,28 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeRegressor
 
 from edaphic.errors import ModelError
-from edaphic.validate.designs import BlockFolds, ProfileFolds, block_side_m, places, spread_over_folds
+from edaphic.validate.designs import (
+    DESIGNS,
+    BlockFolds,
+    ProfileFolds,
+    RandomFolds,
+    block_side_m,
+    headline,
+    make_design,
+    places,
+    spread_over_folds,
+)
+from edaphic.validate.grouping import on_sphere, place_points
 
 
 @pytest.fixture
@@ -24,6 +39,39 @@ def test_places_join_neighbours_by_steps():
 
 def test_places_across_the_date_line():
     assert places([179.9999, -179.9999], [0.0, 0.0], 100).tolist() == [0, 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 120), st.floats(1.0, 400.0), st.integers(0, 1000), st.sampled_from([(20.0, 41.0), (179.999, 0.0), (10.0, 89.9995)]))
+def test_places_are_the_components_of_the_full_matrix(n, within_m, seed, where):
+    rng = np.random.default_rng(seed)
+    lon, lat = np.asarray(where)[:, None] + np.round(rng.normal(0, 0.0005, (2, n)), 4)
+    xyz = on_sphere(lon, lat)
+    plain = connected_components(cdist(xyz, xyz) <= within_m, directed=False)[1]
+    found = places(lon, lat, within_m)
+    assert (found == pd.factorize(plain)[0]).all()
+
+
+def test_thousands_of_profiles_within_reach_of_one_another_need_little_memory():
+    rng = np.random.default_rng(1)
+    lon, lat = 20 + rng.random(8000) * 1e-3, 41 + rng.random(8000) * 1e-3
+    places(lon[:10], lat[:10], 5.0)
+    tracemalloc.start()
+    assert places(lon, lat, 1000.0).max() == 0
+    # All pairs would be 32 million.
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+def test_places_of_no_width_are_equal_coordinates():
+    assert places([20.0, 20.0, 20.0001], [41.0, 41.0, 41.0], 0.0).tolist() == [0, 0, 1]
+
+
+def test_the_point_of_a_place_is_the_mean_of_its_sites_not_of_their_layers():
+    table = pd.DataFrame({"lon": [0.0, 0.0, 0.0, 0.002], "lat": 0.0})
+    points, code = place_points(table, np.array([7, 7, 7, 7]))
+    assert code.tolist() == [0] * 4
+    assert points == pytest.approx(on_sphere([0.001], [0.0]), abs=1e-3)
 
 
 @pytest.mark.parametrize("make", [lambda: ProfileFolds(5, 1), lambda: BlockFolds(5, 1, 20_000.0)])
@@ -78,6 +126,112 @@ def test_block_side_is_about_ten_blocks_per_fold(sites):
     side = block_side_m(sites, 5)
     assert 10_000 < side < 20_000
     assert 30 <= len(set(BlockFolds(5, 1, side).blocks(sites, np.arange(300)))) <= 90
+
+
+def test_block_side_from_the_range_of_a_variogram(sites):
+    assert block_side_m(sites, 5, range_m=12_345.0) == 12_000
+    # A degree by a degree is about 93 km wide: two blocks for each of five folds are 30 km.
+    assert 28_000 <= block_side_m(sites, 5, range_m=500_000.0) <= 31_000
+    with pytest.raises(ModelError, match="range of 0 m"):
+        block_side_m(sites, 5, range_m=0)
+
+
+def test_blocks_across_the_date_line_hang_together():
+    table = pd.DataFrame({"lon": [179.9, -179.9, 179.9, -179.9], "lat": [-17.0, -17.0, -18.0, -18.0]})
+    assert len(set(BlockFolds(2, 1, 500_000.0).blocks(table, np.arange(4)))) <= 4
+    x = BlockFolds(2, 1, 1.0)
+    cell = np.abs(np.diff(x.blocks(table, np.arange(4))))
+    assert (cell == 1).all()
+    assert block_side_m(table.assign(lon=[179.9, -179.8, 179.8, -179.9]), 5) < 20_000
+
+
+def test_random_folds_say_which_profiles_are_on_both_sides(sites):
+    rows = pd.concat([sites.assign(profile_id=np.arange(300))] * 3, ignore_index=True)
+    groups = np.tile(np.arange(300), 3)
+    design = RandomFolds(5, 1)
+    fold = design.fold_of(rows)
+    assert np.ptp(np.bincount(fold)) == 0
+    split = (pd.Series(fold).groupby(groups).nunique() > 1).sum()
+    assert split > 250
+    (note,) = design.notes(rows, groups)
+    assert f"{split} of 300 profiles are on both sides" in note
+    assert RandomFolds(5, 1).notes(rows.iloc[:300], groups[:300]) == []
+    assert sum(len(held) for _, held in design.split(rows)) == 900
+
+
+def test_shared_places_and_few_blocks_are_said(sites):
+    table, groups = sites.assign(profile_id=np.arange(300)), np.arange(300) // 2
+    assert ProfileFolds(5, 1).notes(table, np.arange(300)) == []
+    assert "300 profiles lie at 150 shared places" in ProfileFolds(5, 1).notes(table, groups)[0]
+    first, second = BlockFolds(5, 1, 40_000.0).notes(table, groups)
+    assert "not the accuracy of the map" in first and "only" in second
+    assert len(BlockFolds(5, 1, 10_000.0).notes(table, groups)) == 1
+
+
+def test_the_headline_is_chosen_by_rule():
+    name, reason = headline(["random", "profile", "block", "knndm"], probability=True)
+    assert name == "probability" and "by probability" in reason
+    name, reason = headline(["random", "profile", "block", "knndm"], probability=False)
+    assert name == "knndm" and "blocks are a test of transfer" in reason
+    assert headline(["block", "profile"], probability=False)[0] == "profile"
+    for never in (["random", "block", "zone", "time", "strata_left_out"], []):
+        with pytest.raises(ModelError, match="expected knndm or profile"):
+            headline(never, probability=False)
+
+
+def rows_of_all(sites):
+    rng = np.random.default_rng(4)
+    year = rng.integers(1980, 2015, 300).astype(float)
+    rows = sites.assign(profile_id=np.arange(300), year=year, zone=rng.integers(0, 3, 300))
+    return pd.concat([rows, rows], ignore_index=True), np.tile(np.arange(300), 2)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_every_design_has_a_name_and_splits(sites, name):
+    rows, groups = rows_of_all(sites)
+    cells = np.column_stack([20 + np.random.default_rng(5).random(200), 41 + np.random.default_rng(6).random(200)])
+    design = make_design(name, folds=3, seed=1, block_m=15_000.0, prediction=cells)
+    assert type(design) is DESIGNS[name]
+    splits = list(design.split(rows, None, groups))
+    assert len(splits) == design.get_n_splits(rows, None, groups)
+    for train, test in splits:
+        assert len(train) and len(test) and not set(train) & set(test)
+        if name != "random":
+            assert not set(groups[train]) & set(groups[test])
+    if hasattr(design, "fold_of"):
+        fold = design.fold_of(rows, groups)
+        assert fold.dtype == np.int64
+        for k, (_, test) in enumerate(splits):
+            assert (np.flatnonzero(fold == k) == test).all()
+    assert all(isinstance(note, str) and ": " in note for note in design.notes(rows, groups))
+    again = list(make_design(name, folds=3, seed=1, block_m=15_000.0, prediction=cells).split(rows, None, groups))
+    assert all((a[1] == b[1]).all() for a, b in zip(splits, again, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("block", "without a side"), ("knndm", "without prediction points"), ("leave_one_out", "expected one of random, profile")],
+)
+def test_designs_that_cannot_be_made(name, message):
+    with pytest.raises(ModelError, match=message):
+        make_design(name, folds=3, seed=1)
+
+
+def test_missing_coordinates_too_few_rows_and_blocks_too_large(sites):
+    broken = sites.assign(lat=[np.nan, np.inf, *sites["lat"][2:]])
+    with pytest.raises(ModelError, match="2 of 300 rows have no lon or lat"):
+        places(broken["lon"], broken["lat"], 100.0)
+    with pytest.raises(ModelError, match="2 of 300 rows"):
+        BlockFolds(5, 1, 1000.0).fold_of(broken, np.arange(300))
+    with pytest.raises(ModelError, match="3 rows of profiles for 5 folds"):
+        RandomFolds(5, 1).fold_of(sites[:3])
+    with pytest.raises(ModelError, match="blocks of 1000 km hold all profiles, for 5 folds"):
+        BlockFolds(5, 1, 1e6).fold_of(sites, np.arange(300))
+    for side in (0.0, -5.0, np.nan, np.inf):
+        with pytest.raises(ModelError, match="a length above zero"):
+            BlockFolds(5, 1, side)
+    with pytest.raises(ModelError, match="1 folds"):
+        ProfileFolds(1, 1)
 
 
 def test_too_few_groups_and_points_on_a_line_are_errors():

@@ -2,6 +2,7 @@
 
 from edaphic.covariates.area import cell_area_m2
 from edaphic.covariates.doubts import angle_doubts, class_doubts
+from edaphic.covariates.draws import draw_cells
 from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_from_region, grid_like
 from edaphic.covariates.handles import close_rasters
@@ -32,6 +33,7 @@ __all__ = [
     "class_doubts",
     "close_rasters",
     "describe",
+    "draw_cells",
     "expand",
     "facts",
     "grid_from_bounds",

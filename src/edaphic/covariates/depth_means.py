@@ -68,29 +68,6 @@ def layer_weights(layers: Sequence[Layer], target: Layer) -> Floats:
     return np.array([max(0.0, min(b, bottom) - max(a, top)) / (bottom - top) for a, b in layers])
 
 
-def point_weights(depths_cm: Sequence[float], target: Layer) -> Floats:
-    """Weight of the value at each depth in the mean of the target, the values being joined by straight lines.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two depths, depths that do not increase, or a target without thickness or beyond them.
-
-    Examples
-    --------
-    >>> (point_weights([0, 5, 15, 30], (0, 30)) * 60).round(9).tolist()
-    [5.0, 15.0, 25.0, 15.0]
-    """
-    pieces = _segments(depths_cm, target)
-    weights = np.zeros(len(depths_cm))
-    for number, (upper, lower) in pieces.items():
-        weights[number] += upper
-        weights[number + 1] += lower
-    if weights.sum() < 1.0 - SLACK:
-        raise ValueError(f"depths {_words(depths_cm)} cm; expected them to reach over {target[0]:g}-{target[1]:g} cm")
-    return weights
-
-
 def depth_mean(values: ArrayLike, layers: Sequence[Layer], target: Layer, min_coverage: float = 1.0) -> Floats:
     """Mean over a target layer of a product of layers.
 

@@ -220,6 +220,21 @@ def _shares(share: Float, x: Float, y: Float, high: int, wide: int) -> None:
         _add_side(share, x[i], y[i], x[j], y[j])
 
 
+@njit(cache=True, nogil=True, inline="always")  # a call for each cell would cost up to a tenth
+def _footprint(cols: Float, rows: Float, share: Float) -> tuple[int, int, int, int, float, Float]:
+    """First row and column of the source under a footprint (4,), how many there are, its signed area, and its table of signed areas.
+
+    The table is ``share``, or a larger one where that does not hold it.
+    """
+    top, left = int(np.floor(rows.min())), int(np.floor(cols.min()))
+    x, y = cols - left, rows - top
+    high, wide = int(np.floor(y.max())) + 1, int(np.floor(x.max())) + 1
+    if share.shape[0] < high or share.shape[1] < wide + 1:
+        share = np.zeros((high, wide + 1))
+    _shares(share, x, y, high, wide)
+    return top, left, high, wide, _signed_area(x, y), share
+
+
 @njit(cache=True, nogil=True)
 def average(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps: int, out: Float) -> None:
     """Mean of the source cells in each footprint (n, 4), weighted by the area shared.
@@ -231,13 +246,7 @@ def average(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps:
     for k in range(out.size):
         if np.isnan(cols[k].sum() + rows[k].sum()):
             continue
-        top, left = int(np.floor(rows[k].min())), int(np.floor(cols[k].min()))
-        x, y = cols[k] - left, rows[k] - top
-        high, wide = int(np.floor(y.max())) + 1, int(np.floor(x.max())) + 1
-        if share.shape[0] < high or share.shape[1] < wide + 1:
-            share = np.zeros((high, wide + 1))
-        _shares(share, x, y, high, wide)
-        area = _signed_area(x, y)
+        top, left, high, wide, area, share = _footprint(cols[k], rows[k], share)
         total, weights = 0.0, 0.0
         for i in range(high):
             r, weight = top + i - row0, 0.0
@@ -265,13 +274,7 @@ def mode(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps: in
     for k in range(out.size):
         if np.isnan(cols[k].sum() + rows[k].sum()):
             continue
-        top, left = int(np.floor(rows[k].min())), int(np.floor(cols[k].min()))
-        x, y = cols[k] - left, rows[k] - top
-        high, wide = int(np.floor(y.max())) + 1, int(np.floor(x.max())) + 1
-        if share.shape[0] < high or share.shape[1] < wide + 1:
-            share = np.zeros((high, wide + 1))
-        _shares(share, x, y, high, wide)
-        area = _signed_area(x, y)
+        top, left, high, wide, area, share = _footprint(cols[k], rows[k], share)
         weights, known = 0.0, 0
         for i in range(high):
             r, weight, last = top + i - row0, 0.0, 0

@@ -16,6 +16,7 @@ from edaphic.covariates.facts import LayerFacts
 from edaphic.covariates.grid import cells_of
 from edaphic.covariates.handles import HANDLES
 from edaphic.covariates.polygons import rasterise
+from edaphic.covariates.sentinels import OF_RASTERS
 from edaphic.covariates.sources import AnyLayer, Layer, Source, check_sources, open_any
 from edaphic.covariates.window import Window, inside, pieces, windows
 from edaphic.errors import RasterError
@@ -32,10 +33,6 @@ LOOKED_AT = 16
 
 FAR = 500.0
 """A negative number such as -9999 that lies farther than this, and than the others among themselves, below all others is no value."""
-
-NINES = float(np.float32(-9999.9))
-SUSPECTS = (-999.0, -9999.0, -9999.9, NINES, -99999.0, -32768.0, 32767.0, 255.0, 65535.0, float(np.finfo(np.float32).min))
-"""Values that files without a nodata tag often use to say "no value"."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +294,7 @@ def _suspects(layer: AnyLayer) -> list[tuple[str, bool]]:
     values = values[~np.isnan(values)]
     found = []
     for extreme in (values.min(initial=np.inf), values.max(initial=-np.inf)):
-        if extreme in SUSPECTS:
+        if extreme in OF_RASTERS:
             others = values[values != extreme]
             share = 100.0 * (values.size - others.size) / values.size
             far = bool(extreme < 0 and others.size and others.min() - extreme > max(np.ptp(others), FAR))

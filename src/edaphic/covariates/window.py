@@ -150,6 +150,16 @@ def full_turn(crs: CRS) -> float | None:
     return 2.0 * math.pi / crs.proj.axis_info[0].unit_conversion_factor if crs.geographic else None
 
 
+def vertical_unit(crs: CRS) -> tuple[str, float] | None:
+    """Name and metres of the unit of heights of a compound CRS or of one with three axes; None where it has none.
+
+    >>> vertical_unit(CRS("EPSG:32634")) is None
+    True
+    """
+    upward = [axis for axis in crs.proj.axis_info if axis.direction == "up"]
+    return (upward[0].unit_name, float(upward[0].unit_conversion_factor)) if upward else None
+
+
 def centres(grid: GeoBox, window: Window, crs: CRS) -> Coordinates:
     """Coordinates of the cell centres of a window, in a reference system.
 

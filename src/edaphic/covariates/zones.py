@@ -8,7 +8,6 @@ and cold), so each class has a neutral code as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +44,6 @@ ZONES = (
 """In the order of the paper; 0 is no value."""
 
 CODES = {zone.number: zone.code for zone in ZONES}
-PAPER_NAMES = {zone.number: zone.paper_name for zone in ZONES}
 
 
 def climate_zones(
@@ -121,19 +119,6 @@ def _given(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     found: NDArray[np.float64] = array[np.isfinite(array)]
     return found
-
-
-def zone_shares(zones: ArrayLike, areas: ArrayLike | None = None) -> dict[str, float]:
-    """Share of each zone in the cells that have one, or in their area.
-
-    >>> zone_shares([1, 1, 4, 0])["wet_warm"]
-    0.6666666666666666
-    """
-    numbers = np.asarray(zones).ravel()
-    weights = np.ones(numbers.size) if areas is None else np.asarray(areas, dtype=np.float64).ravel()
-    sums: Sequence[float] = [float(weights[numbers == zone.number].sum()) for zone in ZONES]
-    total = sum(sums)
-    return {zone.code: part / total if total else math.nan for zone, part in zip(ZONES, sums, strict=True)}
 
 
 def write_climate_zones(

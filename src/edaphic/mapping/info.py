@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 
@@ -36,11 +34,3 @@ class MapInfo:
     tags: Mapping[str, str]
     period: tuple[int, int] | None = None
     colours: Literal["sequential", "uncertainty"] = "sequential"
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file under a temporary name and move it, so that no reader meets half of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
-    return path

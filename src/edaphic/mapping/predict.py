@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from edaphic.covariates.grid import Window
 from edaphic.covariates.stack import Stack
 from edaphic.errors import ModelError
-from edaphic.model.fit import SoilModel, answer, combine_means
-from edaphic.validate.calibration import adjust
+from edaphic.model.fit import combine_means
+from edaphic.model.zones import AnyModel, ZonedModel, ask, reply, zone_codes
+from edaphic.validate.applicability import Applicability, dissimilarity_and_density
+from edaphic.validate.calibration import adjust, moves_for
 
 MIDDLE = 0.5
 
 
 def predict_tile(
-    model: SoilModel,
+    model: AnyModel,
     stack: Stack,
     tile: Window,
     adjustments: pd.DataFrame,
@@ -26,13 +28,14 @@ def predict_tile(
     *,
     masks: Sequence[tuple[str, Sequence[int]]] = (),
     region: NDArray[np.bool_] | None = None,
+    applicability: Applicability | None = None,
     workers: int = 1,
 ) -> dict[str, NDArray]:
     """Maps of one tile.
 
     Parameters
     ----------
-    model : SoilModel
+    model : SoilModel or ZonedModel
     stack : Stack
         Holds the covariates of the model, and those of the masks.
     tile : Window
@@ -44,32 +47,36 @@ def predict_tile(
         Cells of these classes get no value.
     region : bool (height, width), optional
         Cells outside get no value.
+    applicability : Applicability, optional
+        Adds where the model may be applied.
     workers : int
 
     Returns
     -------
     dict
         ``STAT_i`` float32 (height, width) for each interval i and STAT in mean, low, mid, high, spread; NaN where a covariate is
-        missing or the mask removes the cell. ``counts`` int64: cells (of the region), cells with all covariates, masked, with a class
-        unseen in training, and those where the limits of the whole depth were widened to hold its mean.
+        missing or the mask removes the cell. With ``applicability`` also ``dissimilarity`` and ``point_density``, and ``applicability`` (1
+        inside, 0 outside). ``counts`` int64: cells (of the region), cells with all covariates, masked, with a class
+        unseen in training, those where the limits of the whole depth were widened to hold its mean, and cells inside the area of
+        applicability.
     """
     shape = (tile.height, tile.width)
     inside = np.ones(shape, dtype=bool) if region is None else region
     cells, keep, counts = _valid_cells(model, stack, tile, masks, inside)
-    moves = _moves(model, adjustments)
+    _check_moves(model, adjustments)
     names = ("mean", "low", "mid", "high", "spread")
-    out: dict[str, NDArray] = {
-        f"{name}_{i}": np.full(shape, np.nan, dtype=np.float32) for i in range(len(model.intervals)) for name in names
-    }
+    wanted = [f"{name}_{i}" for i in range(len(model.intervals)) for name in names]
+    wanted += [] if applicability is None else ["applicability", "dissimilarity", "point_density"]
+    out: dict[str, NDArray] = {name: np.full(shape, np.nan, dtype=np.float32) for name in wanted}
     out["counts"] = counts
     if not keep.any():
         return out
-    features = model.encoder.transform(cells)
+    asked, zones = ask(model, cells), zone_codes(model, cells)
     means: list[NDArray[np.float32]] = []
     for i, interval in enumerate(model.intervals):
-        said = answer(model, features, i, (levels[0], MIDDLE, levels[1]), workers)
+        said = reply(asked, i, (levels[0], MIDDLE, levels[1]), workers)
         low, mid, high = said.quantiles.T
-        low, high = adjust(low, mid, high, *moves[i], log=model.target.log)
+        low, high = adjust(low, mid, high, *moves_for(adjustments, interval, zones), log=model.target.log)
         # Rounded before they are added, so that the maps of the layers add up to the map of the whole as stored.
         mean = said.mean.astype(np.float32)
         if interval == model.whole:
@@ -80,17 +87,50 @@ def predict_tile(
         means.append(mean)
         for name, values in zip(names, (mean, low, mid, high, said.spread), strict=True):
             out[f"{name}_{i}"][keep] = values
+    if applicability is not None:
+        _fill_applicability(out, keep, model, cells, applicability, workers)
     return out
 
 
+def applicability_features(model: AnyModel, cells: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Features without depth, in whose space cells lie near to profiles or far from them.
+
+    Parameters
+    ----------
+    model : SoilModel or ZonedModel
+        Of zones, the model of all cells gives the features.
+    cells : array (n, number of covariates)
+        In the order of ``model.covariates``.
+    """
+    base = model.everywhere if isinstance(model, ZonedModel) else model
+    columns = [model.covariates.index(name) for name in base.covariates]
+    features = base.encoder.transform(cells[:, columns])
+    return features[:, :-2] if base.encoder.depth else features
+
+
+def _fill_applicability(
+    out: dict[str, NDArray],
+    keep: NDArray[np.bool_],
+    model: AnyModel,
+    cells: NDArray[np.float64],
+    applicability: Applicability,
+    workers: int,
+) -> None:
+    di, density = dissimilarity_and_density(applicability, applicability_features(model, cells), workers)
+    out["dissimilarity"][keep] = di
+    out["point_density"][keep] = density
+    out["applicability"][keep] = density > 0
+    out["counts"][5] = int(np.sum(density > 0))
+
+
 def _valid_cells(
-    model: SoilModel,
+    model: AnyModel,
     stack: Stack,
     tile: Window,
     masks: Sequence[tuple[str, Sequence[int]]],
     inside: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
-    names = list(model.encoder.covariates)
+    names = list(model.covariates)
     read = stack.select([*names, *(name for name, _ in masks if name not in names)])
     values = read.read(tile)
     position: Mapping[str, int] = {name: i for i, name in enumerate(read.names)}
@@ -100,15 +140,21 @@ def _valid_cells(
         removed |= np.isin(values[position[name]], codes)
     keep = complete & ~removed
     cells = np.stack([values[position[name]][keep] for name in names], axis=1).astype(np.float64)
-    unseen = int(model.encoder.unseen(cells).sum())
-    counts = np.array([inside.sum(), complete.sum(), (complete & removed).sum(), unseen, 0], dtype=np.int64)
+    counts = np.array([inside.sum(), complete.sum(), (complete & removed).sum(), _unseen(model, cells), 0, 0], dtype=np.int64)
     return cells, keep, counts
 
 
-def _moves(model: SoilModel, adjustments: pd.DataFrame) -> list[tuple[float, float]]:
-    columns = (adjustments[name].to_numpy(dtype=float) for name in ("top_cm", "bottom_cm", "lower", "upper"))
-    known = {(top, bottom): (lower, upper) for top, bottom, lower, upper in zip(*columns, strict=True)}
+def _unseen(model: AnyModel, cells: NDArray[np.float64]) -> int:
+    """Cells with a class that no training profile had, or in a zone that none lay in."""
+    base = model.everywhere if isinstance(model, ZonedModel) else model
+    rows = base.encoder.unseen(cells[:, [model.covariates.index(name) for name in base.covariates]])
+    if isinstance(model, ZonedModel):
+        rows |= ~np.isin(cells[:, model.covariates.index(model.zone)], [code for code, _ in model.counts])
+    return int(rows.sum())
+
+
+def _check_moves(model: AnyModel, adjustments: pd.DataFrame) -> None:
+    known = set(zip(adjustments["top_cm"].astype(float), adjustments["bottom_cm"].astype(float), strict=True))
     lacking = [interval for interval in model.intervals if interval not in known]
     if lacking:
         raise ModelError(f"evidence: no calibration for the depths {lacking}; expected one for each layer of the model")
-    return [known[interval] for interval in model.intervals]

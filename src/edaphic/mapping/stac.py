@@ -25,7 +25,8 @@ from shapely.geometry import MultiPolygon, Polygon, mapping
 from shapely.geometry.polygon import orient
 
 from edaphic.errors import GridError, RasterError
-from edaphic.mapping.info import MapInfo, write_text
+from edaphic.files import write_text
+from edaphic.mapping.info import MapInfo
 
 CATALOGUE = "catalog.json"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edaphic.errors import RasterError
-from edaphic.mapping.info import MapInfo, write_text
+from edaphic.files import write_text
+from edaphic.mapping.info import MapInfo
 
 RAMPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

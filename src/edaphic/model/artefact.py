@@ -17,24 +17,33 @@ import numpy as np
 
 from edaphic.errors import ModelError
 from edaphic.model.features import Encoder
-from edaphic.model.fit import TARGETS, SoilModel, interval_name
+from edaphic.model.fit import TARGETS, SoilModel, Target, interval_name
 from edaphic.model.forest import Forest, Settings
+from edaphic.model.zones import AnyModel, ZonedModel
 
-FORMAT = 1
+FORMAT = 2
 _ARRAYS = tuple(f.name for f in fields(Forest) if f.name != "log")
 
 
-def save(model: SoilModel, folder: Path, provenance: Mapping[str, Any]) -> None:
+def save(model: AnyModel, folder: Path, provenance: Mapping[str, Any], card: Sequence[str] = ()) -> None:
     """Write ``forest.npz``, ``model.json`` and ``card.md`` into an existing folder.
 
     Parameters
     ----------
-    model : SoilModel
+    model : SoilModel or ZonedModel
     folder : Path
     provenance : mapping
         What else to keep with the model: versions, hashes, counts. Must be JSON.
+    card : sequence of str
+        Further lines of the model card.
     """
-    arrays = {f"{i}_{name}": getattr(forest, name) for i, forest in enumerate(model.forests) for name in _ARRAYS}
+    parts = _parts(model)
+    arrays = {
+        f"{label}_{i}_{name}": getattr(forest, name)
+        for label, part in parts.items()
+        for i, forest in enumerate(part.forests)
+        for name in _ARRAYS
+    }
     np.savez(folder / "forest.npz", allow_pickle=False, **arrays)
     document = {
         "format": FORMAT,
@@ -44,20 +53,34 @@ def save(model: SoilModel, folder: Path, provenance: Mapping[str, Any]) -> None:
         "form": model.form,
         "layers_cm": model.layers,
         "whole_cm": model.whole,
-        "covariates": model.encoder.covariates,
-        "classes": dict(model.encoder.classes),
-        "features": model.encoder.features,
+        "covariates": model.covariates,
         "settings": asdict(model.settings),
-        "seed": model.seed,
-        "facts": dict(model.facts),
-        "forests": len(model.forests),
+        "zone": model.zone if isinstance(model, ZonedModel) else None,
+        "profiles_by_zone": dict(model.counts) if isinstance(model, ZonedModel) else None,
+        "parts": {
+            label: {
+                "encoder": part.encoder.to_dict(),
+                "features": part.encoder.features,
+                "seed": part.seed,
+                "facts": dict(part.facts),
+                "forests": len(part.forests),
+            }
+            for label, part in parts.items()
+        },
         "provenance": dict(provenance),
     }
     (folder / "model.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    (folder / "card.md").write_text(_card(model, provenance), encoding="utf-8")
+    (folder / "card.md").write_text(_card(model, provenance, card), encoding="utf-8")
 
 
-def load(folder: Path) -> SoilModel:
+def _parts(model: AnyModel) -> dict[str, SoilModel]:
+    """The models in one, by label: ``all`` for that of all cells, ``zone_CODE`` for those of zones."""
+    if isinstance(model, SoilModel):
+        return {"all": model}
+    return {"all": model.everywhere} | {f"zone_{code}": part for code, part in model.models}
+
+
+def load(folder: Path) -> AnyModel:
     """Read a model that :func:`save` wrote.
 
     Raises
@@ -71,31 +94,39 @@ def load(folder: Path) -> SoilModel:
             raise ModelError(f"{folder / 'model.json'}: format {document['format']}; expected {FORMAT}")
         target = TARGETS[document["target"]]
         with np.load(folder / "forest.npz", allow_pickle=False) as arrays:
-            forests = tuple(
-                Forest(**{name: arrays[f"{i}_{name}"] for name in _ARRAYS}, log=target.log)
-                for i in range(document["forests"])
+            models = {label: _part(document, label, part, target, arrays) for label, part in document["parts"].items()}
+        model: AnyModel = models["all"]
+        if document["zone"] is not None:
+            model = ZonedModel(
+                document["zone"],
+                tuple((int(label.removeprefix("zone_")), part) for label, part in models.items() if label != "all"),
+                models["all"],
+                tuple((int(code), int(n)) for code, n in document["profiles_by_zone"].items()),
             )
-        model = SoilModel(
-            name=document["name"],
-            target=target,
-            form=document["form"],
-            layers=tuple((top, bottom) for top, bottom in document["layers_cm"]),
-            whole=tuple(document["whole_cm"]) if document["whole_cm"] else None,
-            encoder=Encoder(
-                tuple(document["covariates"]),
-                tuple((name, tuple(codes)) for name, codes in document["classes"].items()),
-                document["form"] == "3d",
-            ),
-            forests=forests,
-            settings=Settings(**document["settings"]),
-            seed=document["seed"],
-            facts=document["facts"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
         raise ModelError(f"{folder}: not a readable model ({fault}); expected model.json and forest.npz") from fault
-    for forest in model.forests:
-        _check(forest, folder, len(model.encoder.features))
+    for part in models.values():
+        for forest in part.forests:
+            _check(forest, folder, len(part.encoder.features))
     return model
+
+
+def _part(document: Any, label: str, part: Any, target: Target, arrays: Mapping[str, Any]) -> SoilModel:
+    return SoilModel(
+        name=document["name"],
+        target=target,
+        form=document["form"],
+        layers=tuple((top, bottom) for top, bottom in document["layers_cm"]),
+        whole=tuple(document["whole_cm"]) if document["whole_cm"] else None,
+        encoder=Encoder.from_dict(part["encoder"]),
+        forests=tuple(
+            Forest(**{name: arrays[f"{label}_{i}_{name}"] for name in _ARRAYS}, log=target.log)
+            for i in range(part["forests"])
+        ),
+        settings=Settings(**document["settings"]),
+        seed=part["seed"],
+        facts=part["facts"],
+    )
 
 
 def _check(forest: Forest, folder: Path, features: int) -> None:
@@ -123,10 +154,12 @@ def _check(forest: Forest, folder: Path, features: int) -> None:
         raise ModelError(f"{folder / 'forest.npz'}: indices that lead outside the forest; expected a file written by Edaphic")
 
 
-def _card(model: SoilModel, provenance: Mapping[str, Any]) -> str:
+def _card(model: AnyModel, provenance: Mapping[str, Any], more: Sequence[str]) -> str:
     def listed(names: Sequence[str]) -> str:
         return ", ".join(f"`{name}`" for name in names)
 
+    base = model.everywhere if isinstance(model, ZonedModel) else model
+    settings = model.settings
     depth = ", ".join(interval_name(layer) for layer in model.layers)
     lines = [
         f"# Model card: {model.name}",
@@ -134,15 +167,28 @@ def _card(model: SoilModel, provenance: Mapping[str, Any]) -> str:
         f"- Target: `{model.target.name}`, answered in {model.target.unit}.",
         f"- Layers (cm): {depth}" + (f"; whole depth {interval_name(model.whole)}." if model.whole else "."),
         f"- Form: {'one forest with depth as predictor' if model.form == '3d' else 'one forest for each layer'}.",
-        f"- Trees: {model.settings.trees}; share of features tried at a split: {model.settings.max_features:.3g}; fewest rows in "
-        f"a leaf: {model.settings.min_samples_leaf}; seed {model.seed}.",
-        f"- Training rows: {', '.join(str(len(forest.values)) for forest in model.forests)}; raised from zero before the "
+        *_zone_lines(model),
+        f"- Trees: {settings.trees}, grown by {settings.engine}; share of features tried at a split: {settings.max_features:.3g}; fewest "
+        f"rows in a leaf: {settings.min_samples_leaf}; depth: {settings.max_depth or 'no limit'}; split: {settings.split}; seed "
+        f"{model.seed}.",
+        f"- Training rows: {', '.join(str(len(forest.values)) for forest in base.forests)}; raised from zero before the "
         f"logarithm: {model.facts.get('raised', 0):g}.",
-        f"- Covariates ({len(model.encoder.covariates)}): {listed(model.encoder.covariates)}.",
+        f"- Covariates ({len(model.covariates)}): {listed(model.covariates)}.",
         "- Intervals: quantiles of the conditional distribution, adjusted so that they cover what they promise; see the evidence.",
         "- Limits: answers only where every covariate has a value, for the layers above, and not beyond the conditions of the training "
-        "profiles.",
+        "profiles: see the area of applicability.",
+        *(f"- {line}" for line in more),
         "",
         *(f"- {key}: {value}" for key, value in provenance.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _zone_lines(model: AnyModel) -> list[str]:
+    if isinstance(model, SoilModel):
+        return []
+    counts = dict(model.counts)
+    own = ", ".join(f"{code} ({counts[code]} profiles)" for code, _ in model.models) or "none"
+    rest = [code for code in counts if code not in dict(model.models)]
+    also = f"; too few profiles for one of their own: {', '.join(f'{code} ({counts[code]})' for code in rest)}" if rest else ""
+    return [f"- Zones of `{model.zone}` with a model of their own: {own}{also}. All other cells take the model of all."]

@@ -1,28 +1,35 @@
-"""Covariates as the forest sees them: screened for correlation, classes encoded, depth appended.
+"""Covariates as the forest sees them: classes encoded, depth appended.
 
-Nothing here looks at the target, so screening and encoding cannot leak it into a validation.
+One-hot encoding does not look at the target. Ordered encoding does: it is learned from training rows only, so inside each training
+fold of a validation. Screening is in :mod:`edaphic.model.screening`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
+from edaphic.model.screening import screen_correlation as screen_correlation
 
 DEPTH_FEATURES = ("top_cm", "bottom_cm")
+ENCODINGS = ("onehot", "ordered")
+LARGEST_CODE = 2**53
+"""Whole numbers up to here are exact in float64, so that a code is found again."""
 
 
 @dataclass(frozen=True)
 class Encoder:
     """How named covariates become the columns of a forest.
 
-    Continuous covariates keep their value; a class covariate becomes one column of zeros and ones for each class that the
-    training profiles hold. A class that was not seen in training is zero in all of them.
+    Continuous covariates keep their value. A class covariate becomes one column of zeros and ones for each class that the
+    training profiles hold (one-hot; a class that was not seen in training is zero in all of them), or one column that holds
+    the mean of the target in its class (ordered; a class that was not seen gets the overall mean).
 
     Attributes
     ----------
@@ -32,11 +39,22 @@ class Encoder:
         Class covariates and their codes, in ascending order.
     depth : bool
         Whether the upper and lower depth of the layer are the last two columns.
+    means : tuple of (str, tuple of float)
+        For ordered encoding: class covariates and the number that stands for each code, in the order of the codes. Empty for one-hot.
+    overall : float
+        For ordered encoding: what stands for a class that was not seen.
     """
 
     covariates: tuple[str, ...]
     classes: tuple[tuple[str, tuple[int, ...]], ...]
     depth: bool
+    means: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    overall: float = 0.0
+
+    @property
+    def encoding(self) -> Literal["onehot", "ordered"]:
+        """How classes are encoded; ``onehot`` also where there are none."""
+        return "ordered" if self.means else "onehot"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -49,7 +67,7 @@ class Encoder:
         return tuple(source for _, source in self._columns()) + (DEPTH_FEATURES if self.depth else ())
 
     def _columns(self) -> list[tuple[str, str]]:
-        codes = dict(self.classes)
+        codes = {} if self.means else dict(self.classes)
         return [
             (f"{name}={code}" if name in codes else name, name)
             for name in self.covariates
@@ -70,14 +88,20 @@ class Encoder:
         -------
         array of float32 (n, number of features)
         """
-        codes = dict(self.classes)
+        codes, means = dict(self.classes), dict(self.means)
         out = np.empty((len(values), len(self.features)), dtype=np.float32)
         column = 0
         for position, name in enumerate(self.covariates):
-            if name in codes:
-                for code in codes[name]:
-                    out[:, column] = values[:, position] == code
-                    column += 1
+            if name in means:
+                place, seen = _places(values[:, position], codes[name])
+                out[:, column] = np.where(seen, np.asarray(means[name], dtype=np.float32)[place], np.float32(self.overall))
+                column += 1
+            elif name in codes:
+                place, seen = _places(values[:, position], codes[name])
+                out[:, column : column + len(codes[name])] = 0.0
+                rows = np.flatnonzero(seen)
+                out[rows, column + place[rows]] = 1.0
+                column += len(codes[name])
             else:
                 out[:, column] = values[:, position]
                 column += 1
@@ -89,88 +113,138 @@ class Encoder:
         """Rows that hold a class which no training profile had; shape (n,)."""
         out = np.zeros(len(values), dtype=bool)
         for name, codes in self.classes:
-            out |= ~np.isin(values[:, self.covariates.index(name)], codes)
+            out |= ~_places(values[:, self.covariates.index(name)], codes)[1]
         return out
 
+    def to_dict(self) -> dict[str, Any]:
+        """The encoder as lists, text and numbers, for a JSON file.
 
-def make_encoder(points: pd.DataFrame, kinds: Mapping[str, str], *, depth: bool) -> Encoder:
+        >>> encoder = Encoder(("slope", "rock"), (("rock", (3, 7)),), False, (("rock", (1.5, 2.0)),), 1.75)
+        >>> Encoder.from_dict(encoder.to_dict()) == encoder
+        True
+        """
+        return {
+            "covariates": list(self.covariates),
+            "classes": {name: list(codes) for name, codes in self.classes},
+            "depth": self.depth,
+            "means": {name: list(numbers) for name, numbers in self.means},
+            "overall": self.overall,
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Encoder:
+        """The encoder that :meth:`to_dict` wrote.
+
+        Raises
+        ------
+        ModelError
+            A part is missing or does not fit the others.
+        """
+        try:
+            encoder = cls(
+                tuple(str(name) for name in document["covariates"]),
+                tuple((str(name), tuple(int(code) for code in codes)) for name, codes in document["classes"].items()),
+                bool(document["depth"]),
+                tuple((str(name), tuple(float(x) for x in numbers)) for name, numbers in document.get("means", {}).items()),
+                float(document.get("overall", 0.0)),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise ModelError(f"encoder: cannot be read ({fault!r}); expected what Encoder.to_dict writes") from fault
+        codes = dict(encoder.classes)
+        strange = [name for name in codes if name not in encoder.covariates]
+        uneven = [name for name, numbers in encoder.means if len(numbers) != len(codes.get(name, ()))]
+        if strange or uneven or (encoder.means and set(codes) != set(dict(encoder.means))):
+            raise ModelError("encoder: classes, means and covariates do not fit each other; expected what Encoder.to_dict writes")
+        return encoder
+
+
+@dataclass(frozen=True)
+class TargetMeans:
+    """From what ordered encoding learns the mean of each class.
+
+    The number that stands for class c is the weighted mean of its rows, shrunken to the overall mean m,
+
+        (sum of w y in c + k m) / (sum of w in c + k),
+
+    with weights w scaled to a mean of 1 and k = ``shrinkage`` (an m-estimate: Micci-Barreca 2001, SIGKDD Explorations 3(1),
+    27-32). A class of few rows so gets a number near the overall mean, and a class of one row does not carry its own answer.
+
+    Attributes
+    ----------
+    values : array (n,)
+        Target of the training rows, on the scale on which the trees are grown.
+    profile_ids : sequence of str, optional
+        Profile of each row. Left out, there is one value for each row of ``points``, in its order.
+    strata : array of int (n,), optional
+        Layer of each row. Means are then of the differences from the mean of the layer (plus the overall mean), so that a class
+        sampled in shallow layers only does not look rich for that reason.
+    weights : array (n,), optional
+        Above zero.
+    shrinkage : float
+        Rows that the overall mean counts for; 0 takes plain means.
+    """
+
+    values: NDArray[np.float64]
+    profile_ids: Sequence[str] | None = None
+    strata: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
+    shrinkage: float = 10.0
+
+
+def make_encoder(
+    points: pd.DataFrame,
+    kinds: Mapping[str, str],
+    *,
+    depth: bool,
+    encoding: Literal["onehot", "ordered"] = "onehot",
+    target_means: TargetMeans | None = None,
+) -> Encoder:
     """Learn the classes of class covariates from the training profiles.
 
     Parameters
     ----------
     points : DataFrame
-        One row per profile, one column per covariate, no NaN.
+        One row per training profile (indexed by ``profile_id`` where ``target_means`` names profiles), one column per covariate, no NaN.
     kinds : mapping
         ``continuous`` or ``class`` for each column.
     depth : bool
         Whether a layer's depths are predictors too (the three-dimensional form).
+    encoding : {"onehot", "ordered"}
+    target_means : TargetMeans, optional
+        Target of the training rows; needed for ordered encoding.
+
+    Raises
+    ------
+    ModelError
+        A class covariate holds NaN, infinity or numbers that are not whole; the values of ``target_means`` do not fit.
 
     Examples
     --------
     >>> points = pd.DataFrame({"slope": [1.0, 2.0], "rock": [7.0, 3.0]})
-    >>> make_encoder(points, {"slope": "continuous", "rock": "class"}, depth=True).features
+    >>> kinds = {"slope": "continuous", "rock": "class"}
+    >>> make_encoder(points, kinds, depth=True).features
     ('slope', 'rock=3', 'rock=7', 'top_cm', 'bottom_cm')
+
+    With k = 1 and an overall mean of 6, class 3 with its one value of 4 becomes (4 + 6) / 2 = 5, and class 7 becomes 7:
+
+    >>> means = TargetMeans(np.array([8.0, 4.0]), shrinkage=1.0)
+    >>> encoder = make_encoder(points, kinds, depth=False, encoding="ordered", target_means=means)
+    >>> encoder.transform(np.array([[1.0, 3.0], [1.0, 7.0], [1.0, 99.0]])).tolist()
+    [[1.0, 5.0], [1.0, 7.0], [1.0, 6.0]]
     """
-    classes = tuple(
-        (name, tuple(int(code) for code in np.unique(points[name].to_numpy())))
-        for name in points.columns
-        if kinds[name] == "class"
-    )
-    return Encoder(tuple(points.columns), classes, depth)
-
-
-def screen_correlation(points: pd.DataFrame, kinds: Mapping[str, str], limit: float) -> pd.DataFrame:
-    """Drop covariates that carry what another already carries.
-
-    Constant covariates go first. Then, as long as two continuous covariates have |r| above the limit, of the pair with the
-    largest |r| the one with the larger mean |r| to all that remain goes (at a tie, the later one). Class covariates
-    stay, unless constant.
-
-    Parameters
-    ----------
-    points : DataFrame
-        One row per profile, one column per covariate, no NaN.
-    kinds : mapping
-        ``continuous`` or ``class`` for each column.
-    limit : float
-        Largest absolute Pearson correlation that two kept covariates may have; 1 keeps all that are not constant.
-
-    Returns
-    -------
-    DataFrame
-        One row per covariate in its order: ``feature``, ``kept``, ``reason``, ``correlated_with``, ``r``.
-
-    Examples
-    --------
-    >>> points = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [2.0, 4, 6, 8.1], "c": [1.0, -1, 1, -1], "d": [5.0, 5, 5, 5]})
-    >>> table = screen_correlation(points, dict.fromkeys("abcd", "continuous"), 0.95)
-    >>> table.loc[table["kept"], "feature"].tolist()
-    ['a', 'c']
-    """
-    names = list(points.columns)
-    values = points.to_numpy(dtype=np.float64)
-    constant = np.ptp(values, axis=0) == 0
-    dropped: dict[str, tuple[str, str, float]] = {
-        name: ("the same value at all profiles", "", np.nan) for name, flat in zip(names, constant, strict=True) if flat
-    }
-    numeric = [i for i, name in enumerate(names) if kinds[name] == "continuous" and not constant[i]]
-    if len(numeric) > 1:
-        r = np.abs(np.corrcoef(values[:, numeric], rowvar=False))
-        np.fill_diagonal(r, 0.0)
-        alive = np.ones(len(numeric), dtype=bool)
-        while True:
-            live = np.where(alive[:, None] & alive[None, :], r, 0.0)
-            first, second = np.unravel_index(np.argmax(live), live.shape)
-            if live[first, second] <= limit:
-                break
-            goes, stays = (first, second) if live[first].sum() > live[second].sum() else (second, first)
-            dropped[names[numeric[goes]]] = (f"|r| above {limit:g}", names[numeric[stays]], float(live[first, second]))
-            alive[goes] = False
-    rows = [(name, name not in dropped, *dropped.get(name, ("kept", "", np.nan))) for name in names]
-    table = pd.DataFrame(rows, columns=["feature", "kept", "reason", "correlated_with", "r"])
-    if not table["kept"].any():
-        raise ModelError(f"covariates: none of {len(names)} varies between the profiles; expected at least one that does")
-    return table
+    if encoding not in ENCODINGS:
+        raise ModelError(f"encoding: {encoding!r}; expected one of {', '.join(ENCODINGS)}")
+    named = [name for name in points.columns if kinds[name] == "class"]
+    faults = [fault for name in named if (fault := _odd_codes(name, points[name].to_numpy(dtype=np.float64)))]
+    if faults:
+        raise ModelError(faults)
+    classes = tuple((name, tuple(int(code) for code in np.unique(points[name].to_numpy()))) for name in named)
+    if encoding == "onehot" or not named:
+        return Encoder(tuple(points.columns), classes, depth)
+    if target_means is None:
+        raise ModelError("encoding: ordered classes need the target of the training rows (target_means); found none")
+    means, overall = _class_means(points, classes, target_means)
+    return Encoder(tuple(points.columns), classes, depth, means, overall)
 
 
 def design_matrix(
@@ -197,3 +271,65 @@ def design_matrix(
     if encoder.depth:
         out[:, -2:] = layers
     return out
+
+
+def _odd_codes(name: str, codes: NDArray[np.float64]) -> str:
+    """The fault of a column of class codes, or nothing."""
+    odd = ~np.isfinite(codes) | (codes != np.round(codes)) | (np.abs(codes) > LARGEST_CODE)
+    if not odd.any():
+        return ""
+    return f"covariate '{name}': {odd.sum()} of {len(codes)} class codes are not whole numbers (such as {codes[odd][0]:g}); expected whole"
+
+
+def _places(values: NDArray[np.floating], codes: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Position of each value among the sorted codes, and whether it is there: one search, however many codes there are."""
+    known = np.asarray(codes, dtype=np.float64)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    seen: NDArray[np.bool_] = known[place] == values
+    return place, seen
+
+
+def _class_means(
+    points: pd.DataFrame, classes: tuple[tuple[str, tuple[int, ...]], ...], target: TargetMeans
+) -> tuple[tuple[tuple[str, tuple[float, ...]], ...], float]:
+    """The number that stands for each class, and the overall mean."""
+    values, weights = _checked(points, target)
+    overall = float(np.average(values, weights=weights))
+    if target.strata is not None:
+        _, stratum = np.unique(np.asarray(target.strata), return_inverse=True)
+        mean = np.bincount(stratum, weights * values) / np.bincount(stratum, weights)
+        values = values - mean[stratum] + overall
+    used = points if target.profile_ids is None else points.loc[list(target.profile_ids)]
+    means = []
+    for name, codes in classes:
+        place = np.searchsorted(codes, used[name].to_numpy(dtype=np.float64))
+        total = np.bincount(place, weights * values, len(codes)) + target.shrinkage * overall
+        count = np.bincount(place, weights, len(codes)) + target.shrinkage
+        # A class of profiles that have no row here is as good as unseen.
+        number = np.divide(total, count, out=np.full(len(codes), overall), where=count > 0)
+        means.append((name, tuple(float(x) for x in number)))
+    return tuple(means), overall
+
+
+def _checked(points: pd.DataFrame, target: TargetMeans) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and weights (of mean 1) of a target that fits the points."""
+    values = np.asarray(target.values, dtype=np.float64)
+    weights = np.ones(len(values)) if target.weights is None else np.asarray(target.weights, dtype=np.float64)
+    rows = len(points) if target.profile_ids is None else len(target.profile_ids)
+    faults = []
+    if values.ndim != 1 or len(values) != rows or rows == 0:
+        faults.append(f"target of the classes: {len(values)} values for {rows} rows; expected one for each, and at least one")
+    elif not np.isfinite(values).all():
+        faults.append(f"target of the classes: {(~np.isfinite(values)).sum()} of {rows} values are not finite; expected numbers")
+    if weights.shape != values.shape or not np.all((weights > 0) & np.isfinite(weights)):
+        faults.append("weights of the classes: expected one number above 0 for each value")
+    if target.strata is not None and len(target.strata) != len(values):
+        faults.append(f"strata of the classes: {len(target.strata)} for {len(values)} values; expected one for each")
+    if not (np.isfinite(target.shrinkage) and target.shrinkage >= 0):
+        faults.append(f"shrinkage of the classes: {target.shrinkage:g}; expected 0 or more")
+    missing = [] if target.profile_ids is None else [name for name in pd.unique(pd.Series(target.profile_ids)) if name not in points.index]
+    if missing:
+        faults.append(f"target of the classes: {len(missing)} profiles without covariates (such as {missing[0]}); expected none")
+    if faults:
+        raise ModelError(faults)
+    return values, weights / weights.mean()

@@ -1,12 +1,14 @@
 """The recipe: one YAML file that says everything, read into frozen models, with all its faults reported at once."""
 
 from edaphic.recipe.covered import MadeCovariate, covariate_layers, made_covariates, made_layers
+from edaphic.recipe.evidence import Evidence, Independent, Product
 from edaphic.recipe.faults import Fault
 from edaphic.recipe.grid import GridBounds, GridLike, GridRegion
-from edaphic.recipe.inputs import CovariateLayer, Covariates
+from edaphic.recipe.inputs import CovariateLayer, Covariates, is_elsewhere
 from edaphic.recipe.load import dump, load, load_profiles, parse, profiles_from, report
 from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Terrain
-from edaphic.recipe.paths import check_files, input_paths, named_to_make
+from edaphic.recipe.model import Forest, Model, Screen, Select, Tune
+from edaphic.recipe.paths import check_files, named_to_make
 from edaphic.recipe.recipe import ProfileRecipe, Recipe, whole_layer
 from edaphic.recipe.soil import (
     BulkDensitySource,
@@ -20,21 +22,8 @@ from edaphic.recipe.soil import (
 )
 from edaphic.recipe.templates import schema, template, template_names
 from edaphic.recipe.values import Column, layer_text, read_layer
-from edaphic.recipe.where import address, is_elsewhere, resolve, table_file
-from edaphic.recipe.work import (
-    Account,
-    ByPolygons,
-    ByRaster,
-    Comparison,
-    Evidence,
-    Forest,
-    Maps,
-    Model,
-    Report,
-    Screen,
-    Truth,
-    Tune,
-)
+from edaphic.recipe.where import address, resolve, table_file
+from edaphic.recipe.work import Account, ByPolygons, ByRaster, Comparison, Maps, Report, Truth
 
 __all__ = [
     "Account",
@@ -58,17 +47,20 @@ __all__ = [
     "GridBounds",
     "GridLike",
     "GridRegion",
+    "Independent",
     "Indices",
     "MadeCovariate",
     "Maps",
     "Model",
     "Pedotransfer",
+    "Product",
     "ProfileRecipe",
     "ProfileSource",
     "Profiles",
     "Recipe",
     "Report",
     "Screen",
+    "Select",
     "Terrain",
     "Truth",
     "Tune",
@@ -76,7 +68,6 @@ __all__ = [
     "check_files",
     "covariate_layers",
     "dump",
-    "input_paths",
     "is_elsewhere",
     "layer_text",
     "load",

@@ -11,12 +11,12 @@ from typing import Literal
 
 from edaphic.errors import RecipeError
 from edaphic.recipe.faults import Fault, Loc
-from edaphic.recipe.inputs import CovariateLayer, has_years, is_pattern
+from edaphic.recipe.inputs import CovariateLayer, has_years, is_elsewhere, is_pattern
 from edaphic.recipe.load import report
 from edaphic.recipe.makings import Period
 from edaphic.recipe.recipe import Recipe
 from edaphic.recipe.values import layer_text
-from edaphic.recipe.where import is_elsewhere, resolve
+from edaphic.recipe.where import resolve
 
 RESERVED = ("profile_id", "reason")
 """Columns of the table of places that no covariate may be called."""

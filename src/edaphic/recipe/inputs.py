@@ -97,14 +97,22 @@ class CovariateLayer(Section):
         return self.period is not None or has_years(self.path)
 
 
+def is_elsewhere(value: str) -> bool:
+    """Whether a raster is named by a web address or one of GDAL's virtual files, which are no paths of this machine.
+
+    >>> is_elsewhere("https://host/dem.tif"), is_elsewhere("/vsizip/dems.zip/dem.tif"), is_elsewhere("covs/dem.tif")
+    (True, True, False)
+    """
+    return "://" in value or value.startswith("/vsi")
+
+
 def is_pattern(path: object) -> bool:
     """Whether a path stands for all files that it matches.
 
     >>> is_pattern("covs/*.tif"), is_pattern("covs/dem.tif")
     (True, False)
     """
-    elsewhere = isinstance(path, str) and ("://" in path or path.startswith("/vsi"))
-    return isinstance(path, str) and not elsewhere and any(character in path for character in PATTERN_CHARACTERS)
+    return isinstance(path, str) and not is_elsewhere(path) and any(character in path for character in PATTERN_CHARACTERS)
 
 
 def has_years(path: object) -> bool:

@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edaphic.recipe.covered import covariate_faults, covariate_files
+from edaphic.recipe.covered import covariate_faults
 from edaphic.recipe.faults import Fault, Loc
 from edaphic.recipe.grid import GridLike, GridRegion
-from edaphic.recipe.inputs import has_years, is_pattern
+from edaphic.recipe.inputs import has_years, is_elsewhere, is_pattern
 from edaphic.recipe.load import report
 from edaphic.recipe.recipe import Recipe
-from edaphic.recipe.where import is_elsewhere, is_there, resolve, table_file
-
-
-def input_paths(recipe: Recipe, recipe_path: Path) -> dict[str, Path]:
-    """Every file that the recipe reads: path seen from ``root``, with forward slashes -> real path; sorted.
-
-    What is missing is left out of patterns only; :func:`check_files` reports all of it.
-    """
-    folder = resolve(recipe, recipe_path, ".")
-    paths = [resolve(recipe, recipe_path, value) for _, value in _named_files(recipe)]
-    paths += [Path(layer.path) for layer in covariate_files(recipe, recipe_path)[0] if not is_elsewhere(layer.path)]
-    seen = {path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path): path for path in paths}
-    return dict(sorted(seen.items()))
+from edaphic.recipe.where import is_there, resolve, table_file
 
 
 def check_files(recipe: Recipe, recipe_path: Path) -> list[str]:

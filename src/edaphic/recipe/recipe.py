@@ -11,12 +11,15 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from edaphic.recipe.base import Section, Text
+from edaphic.recipe.designs import QUANTITIES
+from edaphic.recipe.evidence import Evidence
 from edaphic.recipe.faults import Fault, meant
 from edaphic.recipe.grid import Grid
 from edaphic.recipe.inputs import Covariates
+from edaphic.recipe.model import Model
 from edaphic.recipe.soil import Profiles
 from edaphic.recipe.values import layer_text
-from edaphic.recipe.work import QUANTITIES, Account, Evidence, Maps, Model, Report
+from edaphic.recipe.work import Account, Maps, Report
 from edaphic.units import units_of
 
 S = TypeVar("S", bound=Section)

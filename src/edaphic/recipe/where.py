@@ -47,15 +47,6 @@ def table_file(value: str) -> str | None:
     return f"{file}.gpkg" if found and layer else value
 
 
-def is_elsewhere(value: str) -> bool:
-    """Whether a raster is named by a web address or one of GDAL's virtual files, which are no paths of this machine.
-
-    >>> is_elsewhere("https://host/dem.tif"), is_elsewhere("/vsizip/dems.zip/dem.tif"), is_elsewhere("covs/dem.tif")
-    (True, True, False)
-    """
-    return "://" in value or value.startswith("/vsi")
-
-
 def is_there(path: Path) -> bool:
     """Whether a path is a file or a folder, or names a file within a zip file that is there."""
     return path.exists() or any(parent.suffix.lower() == ".zip" and parent.is_file() for parent in path.parents)

@@ -1,9 +1,11 @@
-"""The stage of evidence: refit without each fold, predict it, calibrate across folds, score."""
+"""The stage of evidence: hold profiles back in several ways, calibrate across folds, score, and say which score is the map's."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,110 +13,271 @@ from numpy.typing import NDArray
 
 from edaphic.model import artefact
 from edaphic.model.fit import TrainingTable
-from edaphic.stages.job import Job, points_of, sites_of, write_json
-from edaphic.stages.learning import design_of, groups_of, plan_of, training
-from edaphic.validate.calibration import cross_calibrate, fit_adjustments
-from edaphic.validate.crossval import (
-    Plan,
-    calibration_table,
-    permutation_importance,
-    predict_rows,
-    score_table,
+from edaphic.model.zones import AnyModel, ZonedModel
+from edaphic.stages.applying import applicability_of, inside_by_design, share_inside
+from edaphic.stages.folding import Folding, cells_of_run, folding_of, learner_of, training
+from edaphic.stages.holding import Held, Holding, store_table
+from edaphic.stages.independent import score_independent
+from edaphic.stages.job import Job, points_of, write_json
+from edaphic.validate.calibration import (
+    adjustment_notes,
+    cross_calibrate,
+    cross_calibrate_levels,
+    fit_adjustments,
 )
-from edaphic.validate.designs import BlockFolds
+from edaphic.validate.coverage import coverage_groups, coverage_table
+from edaphic.validate.crossval import LEVELS, by_layer, is_whole, level_name, predict_rows, score_groups, score_table
+from edaphic.validate.designs import KnndmFolds, block_side_m, headline
+from edaphic.validate.metrics import paired_bootstrap, scores
+from edaphic.validate.reliability import curve_table, g_statistic
+from edaphic.validate.residuals import empirical_variogram
+from edaphic.validate.variogram import Variogram, block_side_from, fit_variogram
+
+RAW = [level_name(level) for level in LEVELS]
 
 
 def stage_evidence(job: Job, work: Path, partial: Path) -> None:
-    """Refit without each fold, predict it, calibrate across folds, score."""
-    recipe = job.recipe.evidence
+    """Hold profiles back in several ways, calibrate across folds, score."""
+    told = job.recipe.evidence
     model = artefact.load(job.out / "model" / job.recipe.model.name)
     points, kinds = points_of(job)
-    table, kept, _ = training(job, points, kinds)
-    plan = plan_of(job, points[kept], kinds, model.settings)
-    sites = sites_of(job).set_index("profile_id")
-    groups = groups_of(job, sites)
-    predictions, importance = [], []
-    steps, done = len(recipe.designs) * recipe.folds, 0
-    for name in recipe.designs:
-        design = design_of(job, name, recipe.folds, sites)
-        rows = sites.loc[list(table.profile_id)]
-        place = groups.loc[list(table.profile_id)].to_numpy()
-        fold = design.fold_of(rows, place)
-        drawn = design.blocks(rows, place) if isinstance(design, BlockFolds) else place
-        for k in range(recipe.folds):
-            job.say(f"evidence by {name}: fold {k + 1} of {recipe.folds}", done, steps)
-            part, shuffled = _one_fold(job, plan, table, fold, k, name, partial)
-            part["group"] = drawn[fold == k]
-            predictions.append(part.assign(design=name, fold=k))
-            importance.append(shuffled)
-            done += 1
+    table = training(job, points)
+    cells = cells_of_run(job.out)
     folder = work / "evidence"
     folder.mkdir()
-    own = predict_rows(model, plan, table, job.levels, table)
-    own["group"] = groups.loc[list(table.profile_id)].to_numpy()
-    _write_evidence(job, folder, predictions, own, sites)
-    _mean_importance(job, pd.concat([part for part in importance if part is not None])).to_csv(
-        folder / "importance.csv", index=False, lineterminator="\n"
-    )
+    names = list(told.all_designs)
+    done = _Counter(job, len(names) * told.folds + 2 * told.folds + 2)
+    holding = Holding(job, learner_of(job, kinds), table, points, folding_of(job, points, cells), partial, done.say)
+
+    held = {"profile": holding.design("profile")}
+    variogram = _residual_structure(job, held["profile"].table, folder)
+    side, why = _block_side(job, holding.folding, table, variogram)
+    holding = replace(holding, folding=holding.folding.with_blocks(side))
+    for name in names[1:]:
+        held[name] = holding.design(name)
+    first, reason = headline(names, probability=False)
+
+    importance = _mean_importance(job, held["profile"].importance)
+    importance.to_csv(folder / "importance.csv", index=False, lineterminator="\n")
+    done.say("area of applicability")
+    where = applicability_of(job, model, points, table, importance, holding.folding, first, folder)
+    held = {
+        name: replace(one, table=_calibrated(job, inside_by_design(one.table, where, job.workers)))
+        for name, one in held.items()
+    }
+    _write_scores(job, model, table, points, held, folder)
+    moves = _write_moves(job, held[told.calibrate].table, folder)
+    _write_comparisons(job, holding, model, held[first].table, first, folder)
+    done.say("independent profiles")
+    independent = score_independent(job, model, table, where, moves, held[first].table, folder)
+    if independent.probability is not None:
+        first, reason = headline(names, probability=True)
+    facts = _facts(job, holding.folding, table, held, side, why, folder) | {"headline": first, "headline_reason": reason}
+    facts["probability_set"] = independent.probability
+    facts |= {"applicability": share_inside(where, model, cells), "independent": list(independent.notes)}
+    write_json(folder / "designs.json", facts)
+    for note in dict.fromkeys(note for one in held.values() for note in one.notes):
+        job.say(f"note: {note}", 0, 0)
 
 
-def _one_fold(
-    job: Job, plan: Plan, table: TrainingTable, fold: NDArray[np.int64], k: int, design: str, partial: Path
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Predictions of one fold, and the importance of covariates in it (by profile only); kept so that an interrupted run goes on."""
-    stored = partial / f"{design}_{k}.parquet"
-    stored_importance = partial / f"{design}_{k}_importance.parquet"
-    wants_importance = design == "profile"
-    if not stored.exists():
-        inside, outside = table.take(np.flatnonzero(fold != k)), table.take(np.flatnonzero(fold == k))
-        model = plan.fit(inside)
-        if wants_importance:
-            shuffled = permutation_importance(model, plan, outside, job.recipe.seed + k)
-            _store(shuffled, stored_importance)
-        _store(predict_rows(model, plan, outside, job.levels, inside), stored)
-    part = pd.read_parquet(stored)
-    return part, pd.read_parquet(stored_importance) if wants_importance else None
+class _Counter:
+    """Steps of the stage, told as they begin."""
+
+    def __init__(self, job: Job, steps: int) -> None:
+        self.job, self.steps, self.done = job, steps, 0
+
+    def say(self, text: str) -> None:
+        self.job.say(text, min(self.done, self.steps - 1), self.steps)
+        self.done += 1
 
 
-def _store(table: pd.DataFrame, path: Path) -> None:
-    temporary = path.with_suffix(".tmp")
-    table.to_parquet(temporary, index=False)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def _residual_structure(job: Job, table: pd.DataFrame, folder: Path) -> Variogram | None:
+    """Variogram of out-of-fold errors of each layer, with its anisotropy where there is one; that of the uppermost without direction."""
+    rows, fitted, plain = [], {}, list[Variogram]()
+    scale = "log" if job.target.log else "natural"
+    for name, part in by_layer(table, job.whole)[1:]:
+        observed = np.log(part["observed"]) if job.target.log else part["observed"]
+        if len(part) < 30:
+            continue
+        error = observed - part["predicted_fit"]
+        sd = part["error_sd"] / (part["observed"] if job.target.log else 1.0)
+        lags, directed = (
+            empirical_variogram(part["lon"], part["lat"], error, groups=part["group"], estimator="cressie", directions=directions)
+            for directions in (None, 4)
+        )
+        rows += [lags.assign(layer=name), directed.assign(layer=name)]
+        plain.append(fit_variogram(lags))
+        by_direction = fit_variogram(directed)
+        chosen = by_direction if by_direction.anisotropy_ratio < 1 else plain[-1]
+        # What error of measurement the nugget may hold: totals take it out, for it is not in the soil.
+        known = f"mean variance of the errors of the values: {float(np.mean(sd**2)):.4g}"
+        fitted[name] = replace(chosen, notes=(*chosen.notes, known))
+    if not rows:
+        return None
+    pd.concat(rows, ignore_index=True).to_csv(folder / "variogram.csv", index=False, lineterminator="\n")
+    write_json(folder / "variogram.json", {"scale": scale, "layers": {name: v.to_dict() for name, v in fitted.items()}})
+    return plain[0]
 
 
-def _write_evidence(
-    job: Job, folder: Path, predictions: list[pd.DataFrame], own: pd.DataFrame, sites: pd.DataFrame
+def _block_side(job: Job, folding: Folding, table: TrainingTable, variogram: Variogram | None) -> tuple[float, str]:
+    """Side of blocks: the recipe's; else the range of the residuals, where blocks of it are not too few; else ten blocks to a fold."""
+    told = job.recipe.evidence
+    if told.block_km is not None:
+        return told.block_km * 1000.0, f"blocks: side {told.block_km:g} km, as the recipe says"
+    rows, _ = folding.rows(table)
+    fallback = block_side_m(rows, told.folds)
+    if variogram is None:
+        return fallback, f"blocks: side {fallback:.6g} m, about ten blocks to a fold; too few profiles for a variogram"
+    side, why = block_side_from(variogram, fallback)
+    cut = block_side_m(rows, told.folds, side)
+    if cut < side:
+        return cut, f"{why}; cut to {cut:.6g} m, so that two blocks fall into each fold"
+    return side, why
+
+
+def _calibrated(job: Job, table: pd.DataFrame) -> pd.DataFrame:
+    """Limits adjusted on the other folds, and all quantiles likewise for the curves."""
+    zoned = table if job.recipe.model.zones is not None else table.drop(columns="zone")
+    enough = job.recipe.evidence.group_profiles
+    out = cross_calibrate(zoned, job.levels, log=job.target.log, zone_profiles=enough)
+    curves = cross_calibrate_levels(zoned, table[RAW], LEVELS, log=job.target.log, zone_profiles=enough)
+    adjusted = pd.DataFrame(curves, columns=[name.replace("raw_", "adjusted_") for name in RAW], index=out.index)
+    return pd.concat([out.assign(zone=table["zone"]), adjusted], axis=1)
+
+
+def _write_scores(
+    job: Job, model: AnyModel, table: TrainingTable, points: pd.DataFrame, held: Mapping[str, Held], folder: Path
 ) -> None:
-    recipe = job.recipe.evidence
-    metrics, coverage, folds = [], [], []
-    together = pd.concat(predictions, ignore_index=True)
-    for name in recipe.designs:
-        held = together[together["design"] == name].reset_index(drop=True)
-        held = cross_calibrate(held, job.levels, log=job.target.log)
-        folds.append(held)
-        metrics.append(_scores(job, held, name))
-        coverage.append(_first(calibration_table(held, job.whole, recipe.interval), "design", name))
-        if name == recipe.calibrate:
-            moves = fit_adjustments(held, job.levels, log=job.target.log)
-            _first(moves, "design", name).to_csv(folder / "conformal.csv", index=False, lineterminator="\n")
-    metrics.append(_scores(job, own, "in_sample"))
-    pd.concat(metrics).to_csv(folder / "metrics.csv", index=False, lineterminator="\n")
-    pd.concat(coverage).to_csv(folder / "calibration.csv", index=False, lineterminator="\n")
-    out = pd.concat(folds, ignore_index=True)
-    years = pd.read_parquet(job.out / "profiles" / "layers.parquet", columns=["profile_id", "year"])
-    out["year"] = out["profile_id"].map(years.drop_duplicates("profile_id").set_index("profile_id")["year"])
-    out["repeat"] = 0
-    first = ["profile_id", "top_cm", "bottom_cm", "year", "design", "repeat", "fold", "observed", "predicted"]
-    first += ["q05", "q50", "q95", "q05_raw", "q95_raw", "predicted_fit", "layer_mean", "layer_mean_fit"]
-    out[first].to_parquet(folder / "out_of_fold.parquet", index=False)
-    write_json(folder / "designs.json", _design_facts(job, sites, out))
+    """Tables of scores, of coverage and of curves; and the held-out predictions."""
+    own = predict_rows(model, table, points, job.levels, table, job.workers)
+    own["group"] = own["profile_id"]
+    draws, seed = job.recipe.evidence.bootstrap, job.recipe.seed
+    nominal = job.recipe.evidence.interval
+    metrics, groups, coverage, curves = [], [], [], []
+    for name, one in held.items():
+        metrics.append(_first(score_table(one.table, job.target, job.whole, draws, seed), "design", name))
+        named = coverage_groups(_known(job, one.table), job.whole) + _by_class(job, one.table, points)
+        coverage.append(_first(coverage_table(one.table, named, nominal), "design", name))
+        broken = [(group, rows) for group, rows in named if not group.startswith(("decile", "all layers")) and not group.endswith(" cm")]
+        groups.append(_first(score_groups(one.table, broken, job.target, draws, seed), "design", name))
+        curves.append(_first(_curves(job, one.table), "design", name))
+    metrics.append(_first(score_table(own, job.target, job.whole, draws, seed), "design", "in_sample"))
+    for file, parts in {"metrics": metrics, "metrics_by_group": groups, "calibration": coverage, "curves": curves}.items():
+        pd.concat(parts, ignore_index=True).to_csv(folder / f"{file}.csv", index=False, lineterminator="\n")
+    pd.concat([one.choices for one in held.values()]).to_csv(folder / "choices.csv", index=False, lineterminator="\n")
+    out = pd.concat([one.table for one in held.values()], ignore_index=True)
+    first = ["profile_id", "top_cm", "bottom_cm", "year", "design", "repeat", "fold", "observed", "predicted", "q05", "q50", "q95"]
+    more = ["in_applicability", "zone", "lon", "lat", "group", "error_sd", "spread", "q05_raw", "q95_raw", "predicted_fit"]
+    more += [name for name in ("layer_mean", "layer_mean_fit", "predicted_one_model") if name in out]
+    store_table(out[[*first, *more]], folder / "out_of_fold.parquet")
 
 
-def _scores(job: Job, table: pd.DataFrame, name: str) -> pd.DataFrame:
-    scored = score_table(table, job.target, job.whole, job.recipe.evidence.bootstrap, job.recipe.seed)
-    return _first(scored, "design", name)
+def _known(job: Job, table: pd.DataFrame) -> pd.DataFrame:
+    return table if job.recipe.model.zones is not None else table.drop(columns="zone")
+
+
+def _by_class(job: Job, table: pd.DataFrame, points: pd.DataFrame) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Rows of each class of the covariates in ``evidence.by``."""
+    single = ~is_whole(table, job.whole)
+    out = []
+    for name in job.recipe.evidence.by:
+        codes = points.loc[list(table["profile_id"]), name].to_numpy()
+        out += [(f"{name} {code:g}", single & (codes == code)) for code in np.unique(codes)]
+    return out
+
+
+def _curves(job: Job, table: pd.DataFrame) -> pd.DataFrame:
+    """Coverage curves before and after adjustment, over all layers and in each."""
+    parts = []
+    for name, part in by_layer(table, job.whole):
+        for stage in ("raw", "adjusted"):
+            quantiles = part[[column.replace("raw_", f"{stage}_") for column in RAW]]
+            curve = curve_table(part["observed"], quantiles, LEVELS, groups=part["group"])
+            curve["g_statistic"] = g_statistic(curve["level"], curve["picp"])
+            parts.append(curve.assign(layer=name, quantiles=stage))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _write_moves(job: Job, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    moves = fit_adjustments(
+        _known(job, table), job.levels, log=job.target.log, zone_profiles=job.recipe.evidence.group_profiles
+    )
+    _first(moves, "design", job.recipe.evidence.calibrate).to_csv(folder / "conformal.csv", index=False, lineterminator="\n")
+    for note in adjustment_notes(moves):
+        job.say(f"note: {note}", 0, 0)
+    return moves
+
+
+def _write_comparisons(
+    job: Job, holding: Holding, model: AnyModel, table: pd.DataFrame, name: str, folder: Path
+) -> None:
+    """On the folds of the headline: chosen once against chosen in each fold, simple models, one model against zones."""
+    chosen_once = holding.naive(name, model)
+    rows = [("chosen in each fold", "predicted", table), ("chosen once on all profiles", "predicted", table.assign(**chosen_once))]
+    own = pd.concat([_pair(job, other, table, label, "predicted") for label, _, other in rows], ignore_index=True)
+    _first(own, "design", name).to_csv(folder / "naive.csv", index=False, lineterminator="\n")
+    if job.recipe.evidence.baselines:
+        kept = [covariate for covariate in _covariates(model) if covariate in holding.points]
+        simple = holding.baselines(name, kept)
+        parts = [_pair(job, table.assign(predicted=simple[label]), table, str(label), "predicted") for label in simple]
+        found = pd.concat([_pair(job, table, table, "forest", "predicted"), *parts], ignore_index=True)
+        _first(found, "design", name).to_csv(folder / "baselines.csv", index=False, lineterminator="\n")
+    if isinstance(model, ZonedModel):
+        one = table.assign(predicted=table["predicted_one_model"])
+        found = pd.concat(
+            [_pair(job, table, table, "a model for each zone", "predicted"), _pair(job, one, table, "one model for all", "predicted")],
+            ignore_index=True,
+        )
+        _first(found, "design", name).to_csv(folder / "zoning.csv", index=False, lineterminator="\n")
+
+
+def _covariates(model: AnyModel) -> tuple[str, ...]:
+    return (model.everywhere if isinstance(model, ZonedModel) else model).covariates
+
+
+def _pair(job: Job, other: pd.DataFrame, ours: pd.DataFrame, label: str, column: str) -> pd.DataFrame:
+    """Scores of one prediction on each layer, and how they differ from ours on the same draws of profiles."""
+    rows = []
+    for (layer, mine), (_, theirs) in zip(by_layer(ours, job.whole), by_layer(other, job.whole), strict=True):
+        found = scores(theirs["observed"], theirs[column])
+        row: dict[str, object] = {"what": label, "layer": layer, "n": len(theirs), "unit": job.target.unit}
+        row |= {score: found[score] for score in ("bias", "mae", "rmse", "mec", "ccc")}
+        apart = paired_bootstrap(
+            mine["observed"], theirs[column], mine["predicted"], mine["group"], job.recipe.evidence.bootstrap, job.recipe.seed
+        )
+        for score in ("rmse", "mec"):
+            row[f"{score}_minus_ours"], row[f"{score}_minus_ours_low"], row[f"{score}_minus_ours_high"] = apart[score]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _facts(
+    job: Job, folding: Folding, table: TrainingTable, held: Mapping[str, Held], side: float, why: str, folder: Path
+) -> dict[str, Any]:
+    rows, place = folding.rows(table)
+    block = folding.design("block", job.recipe.evidence.folds, rows)
+    knndm = folding.design("knndm", job.recipe.evidence.folds, rows)
+    assert isinstance(knndm, KnndmFolds)
+    matched = knndm.facts(rows, place)
+    matched.curves.to_csv(folder / "knndm.csv", index=False, lineterminator="\n")
+    return {
+        "folds": job.recipe.evidence.folds,
+        "places": len(np.unique(place)),
+        "profiles": len(table.profiles),
+        "calibrated_by": job.recipe.evidence.calibrate,
+        "block_km": side / 1000.0,
+        "block_side": why,
+        "blocks": len(np.unique(block.blocks(rows, place))),  # type: ignore[attr-defined]
+        "knndm": {
+            "w_m": matched.w_m,
+            "w_profile_m": matched.w_profile_m,
+            "w_random_m": matched.w_random_m,
+            "dispersed_p": matched.dispersed_p,
+            "clusters": matched.clusters,
+            "cells": len(folding.cells),
+        },
+        "notes": {name: list(one.notes) for name, one in held.items()},
+    }
 
 
 def _first(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
@@ -123,25 +286,11 @@ def _first(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     return table
 
 
-def _design_facts(job: Job, sites: pd.DataFrame, out: pd.DataFrame) -> dict[str, object]:
-    used = sites.loc[list(pd.unique(out["profile_id"]))]
-    facts: dict[str, object] = {
-        "folds": job.recipe.evidence.folds,
-        "places": int(groups_of(job, sites).loc[used.index].nunique()),
-        "profiles": len(used),
-        "calibrated_by": job.recipe.evidence.calibrate,
-    }
-    if "block" in job.recipe.evidence.designs:
-        design = design_of(job, "block", job.recipe.evidence.folds, sites)
-        assert isinstance(design, BlockFolds)
-        facts["block_km"] = design.block_m / 1000.0
-        facts["blocks"] = len(np.unique(design.blocks(used, np.arange(len(used)))))
-    return facts
-
-
 def _mean_importance(job: Job, parts: pd.DataFrame) -> pd.DataFrame:
     grouped = parts.groupby("feature", sort=False)["rmse_increase"]
-    table = pd.DataFrame({"rmse_increase": grouped.mean(), "rmse_increase_sd": grouped.std(ddof=1)}).reset_index()
+    table = pd.DataFrame({"rmse_increase": grouped.mean(), "rmse_increase_sd": grouped.std(ddof=1), "folds": grouped.size()}).reset_index()
     trained = "kg/m3" if job.target.per_metre else job.target.unit
     table["unit"] = f"ln({trained})" if job.target.log else trained
+    positive = table["rmse_increase"].clip(lower=0)
+    table["share"] = positive / positive.sum() if positive.sum() > 0 else 0.0
     return table.sort_values("rmse_increase", ascending=False, kind="stable", ignore_index=True)

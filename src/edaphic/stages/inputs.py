@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 import rasterio
@@ -22,38 +24,58 @@ TABLES = (".csv", ".gz", ".parquet", ".txt", ".tsv")
 VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".dbf", ".shx", ".prj", ".cpg")
 
 
-def inputs_of(told: Recipe, recipe_path: Path, stage: str) -> list[Path]:
-    """Input files that a stage reads, with the files that belong to them."""
-    named = [name for source in told.profiles.sources for name in (source.horizons, source.sites) if name]
-    tables = {file for name in named if (file := recipe.table_file(name)) is not None}
-    by_depth = [grid for grid in (told.profiles.bulk_density_grid, told.profiles.coarse_fragments_grid) if grid is not None]
-    account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
-    account |= {by.path for by in told.account.by if not isinstance(by, str)}
-    paths: dict[str, set[Path]] = {
-        "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
-        "rasters": _grid(told, recipe_path) | _rasters(told, recipe_path),
-        "account": {recipe.resolve(told, recipe_path, name) for name in account},
-        "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
-        "making": {path for part in _making(told, recipe_path).values() for path in part},
-    }
-    read: Mapping[str, Sequence[str]] = {
+READ: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
         "profiles": ("tables", "by_depth"),
         "rasters": ("making",),
         "covariates": ("rasters",),
         "maps": ("rasters",),
         "account": ("rasters", "account"),
     }
-    return sorted({member for kind in read.get(stage, ()) for path in paths[kind] for member in members(path)})
+)
+"""Kinds of files that each stage reads; the others read what the run has made."""
 
 
-def making_inputs(told: Recipe, recipe_path: Path) -> dict[str, list[Path]]:
-    """Files that each part of the stage of rasters reads, with those that belong to them; a subset of those of the stage."""
-    return {
-        part: sorted({member for path in paths for member in members(path)}) for part, paths in _making(told, recipe_path).items()
+@dataclass(frozen=True)
+class Inputs:
+    """Input files of a run, each list sorted, with the files that belong to them.
+
+    ``stages``: by stage. ``parts``: by part of the stage of rasters; all of them are inputs of that stage.
+    """
+
+    stages: Mapping[str, list[Path]]
+    parts: Mapping[str, list[Path]]
+
+
+def inputs_of(told: Recipe, recipe_path: Path, stages: Iterable[str]) -> Inputs:
+    """Input files that stages and the parts of the stage of rasters read."""
+    named = [name for source in told.profiles.sources for name in (source.horizons, source.sites) if name]
+    tables = {file for name in named if (file := recipe.table_file(name)) is not None}
+    by_depth = [grid for grid in (told.profiles.bulk_density_grid, told.profiles.coarse_fragments_grid) if grid is not None]
+    account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
+    account |= {by.path for by in told.account.by if not isinstance(by, str)}
+    rasters = _grid(told, recipe_path) | _rasters(told, recipe_path)
+    making = _making(told, recipe_path, rasters)
+    paths: dict[str, set[Path]] = {
+        "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
+        "rasters": rasters,
+        "account": {recipe.resolve(told, recipe_path, name) for name in account},
+        "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
+        "making": set().union(*making.values()),
     }
+    belonging = {path: members(path) for path in set().union(*paths.values())}
+
+    def whole(files: Iterable[Path]) -> list[Path]:
+        return sorted({member for path in files for member in belonging[path]})
+
+    return Inputs(
+        {stage: whole(path for kind in READ.get(stage, ()) for path in paths[kind]) for stage in stages},
+        {part: whole(files) for part, files in making.items()},
+    )
 
 
-def _making(told: Recipe, recipe_path: Path) -> dict[str, set[Path]]:
+def _making(told: Recipe, recipe_path: Path, rasters: set[Path]) -> dict[str, set[Path]]:
+    """Files that each part of the stage of rasters reads; ``rasters``: those of the covariates that are there, and of the grid."""
     asked = told.covariates
     found = {
         part: {recipe.resolve(told, recipe_path, name) for name in names if not recipe.is_elsewhere(name)}
@@ -65,7 +87,7 @@ def _making(told: Recipe, recipe_path: Path) -> dict[str, set[Path]]:
     if asked.depth_means:
         found["depth_means"] |= _grid(told, recipe_path)
     if asked.zones is not None:
-        found["zones"] = _grid(told, recipe_path) | _rasters(told, recipe_path)
+        found["zones"] = set(rasters)
     return found
 
 

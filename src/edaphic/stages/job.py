@@ -48,8 +48,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         *OF_ZONES,
     ),
     "covariates": ("grid", "covariates"),
-    "model": ("seed", "profiles", "model", "evidence"),
-    "evidence": ("seed", "profiles", "model", "evidence"),
+    "model": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period"),
+    "evidence": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period"),
     "maps": ("name", "seed", "grid", "profiles", "covariates", "model", "evidence", "maps"),
     "account": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account"),
     "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "report"),
@@ -66,7 +66,7 @@ def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for part in parts:
         section, _, key = part.partition(".")
-        if part in OF_ZONES and recipe.covariates.zones is None:
+        if part in OF_ZONES and "covariates.zones" in parts and recipe.covariates.zones is None:
             continue
         found[part] = told[section][key] if key else told[section]
     return found

@@ -335,11 +335,12 @@ def _depth_means(job: Job, folder: Path) -> None:
 def _look_at_zones(recipe: Recipe, recipe_path: Path) -> list[str]:
     asked = recipe.covariates.zones
     assert asked is not None
-    names = [str(layer.name) for layer in covariate_layers(recipe, recipe_path)]
+    there = covariate_layers(recipe, recipe_path)
+    names = [str(layer.name) for layer in there]
     names += [layer.name for layer in made_layers(recipe) if layer.name != asked.name]
     names = list(dict.fromkeys(names))
     missing = [(key, name) for key, name in (("mat", asked.mat), ("map", asked.map)) if name not in names]
-    classes = {str(layer.name) for layer in covariate_layers(recipe, recipe_path) if layer.kind == "class"}
+    classes = {str(layer.name) for layer in there if layer.kind == "class"}
     coded = [(key, name) for key, name in (("mat", asked.mat), ("map", asked.map)) if name in classes]
     if coded:
         raise RasterError(f"covariates.zones.{key}: found {name!r}, which has classes; expected numbers" for key, name in coded)

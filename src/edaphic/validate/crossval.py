@@ -1,87 +1,71 @@
-"""Refit and predict what was held back: out-of-fold predictions and permutation importance."""
+"""Predict what was held back, and say how good that was: out-of-fold predictions, permutation importance, score tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
-from edaphic.model.features import design_matrix
-from edaphic.model.fit import SoilModel, Target, TrainingTable, answer, combine_means, fit, interval_name
-from edaphic.model.forest import Settings
+from edaphic.model.fit import SoilModel, Target, TrainingTable, combine_means, interval_name
 from edaphic.model.traverse import predict
-from edaphic.validate.calibration import coverage_table, deciles
-from edaphic.validate.metrics import SCORES, bootstrap, scores
+from edaphic.model.zones import AnyModel, Asked, ask, reply
+from edaphic.validate.metrics import NET_SCORES, SCORES, bootstrap, scores
+from edaphic.validate.probabilistic import crps_quantiles, curve_levels
 
-MIDDLE = 0.5
+LEVELS = curve_levels()
+"""Levels of the quantiles that are kept of every held-out prediction: what curves of coverage over 5 to 99 % need."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """All that a refit needs beside its rows; the same for each fold and for the final model."""
+def level_name(level: float) -> str:
+    """Column of a quantile before any adjustment.
 
-    points: pd.DataFrame
-    kinds: Mapping[str, str]
-    name: str
-    target: Target
-    form: str
-    layers: tuple[tuple[float, float], ...]
-    whole: tuple[float, float] | None
-    settings: Settings
-    seed: int
-    workers: int
-
-    def fit(self, table: TrainingTable) -> SoilModel:
-        """Fit to some rows."""
-        return fit(
-            table,
-            self.points,
-            self.kinds,
-            name=self.name,
-            target=self.target,
-            form=self.form,
-            layers=self.layers,
-            whole=self.whole,
-            settings=self.settings,
-            seed=self.seed,
-            workers=self.workers,
-        )
+    >>> level_name(0.05), level_name(0.025), level_name(0.5)
+    ('raw_0.050', 'raw_0.025', 'raw_0.500')
+    """
+    return f"raw_{level:.3f}"
 
 
 def predict_rows(
-    model: SoilModel, plan: Plan, table: TrainingTable, levels: tuple[float, float], reference: TrainingTable
+    model: AnyModel,
+    table: TrainingTable,
+    points: pd.DataFrame,
+    levels: tuple[float, float],
+    reference: TrainingTable,
+    workers: int = 1,
 ) -> pd.DataFrame:
     """Predictions for rows of a training table.
 
     Parameters
     ----------
-    model : SoilModel
-    plan : Plan
+    model : SoilModel or ZonedModel
     table : TrainingTable
         Rows to predict.
+    points : DataFrame
+        Covariates by profile, indexed by ``profile_id``.
     levels : (low, high)
         Levels of the interval's limits.
     reference : TrainingTable
         Rows the model was trained on: their mean in each interval is what knowing the depth alone would predict.
+    workers : int
 
     Returns
     -------
     DataFrame
-        One row per row of ``table``: ``profile_id``, ``top_cm``, ``bottom_cm``, ``observed``, ``predicted``, ``predicted_fit`` (on
-        the scale of the trees), ``q05_raw``, ``q50``, ``q95_raw``, ``layer_mean``, ``layer_mean_fit``. The prediction of the whole depth is
-        the sum of its layers (stocks), or their mean by thickness (contents).
+        One row per row of ``table``: ``profile_id``, ``top_cm``, ``bottom_cm``, ``observed``, ``error_sd`` (of the observation), ``predicted``,
+        ``predicted_fit`` (on the scale of the trees), ``spread`` (of the trees), ``q05_raw``, ``q50``, ``q95_raw``, ``layer_mean``,
+        ``layer_mean_fit``, and a column for each of :data:`LEVELS`. The prediction of the whole depth is the sum of its layers
+        (stocks), or their mean by thickness (contents).
     """
     intervals = np.asarray(model.intervals)
-    features = design_matrix(model.encoder, plan.points, list(table.profile_id), intervals[table.interval])
+    cells = points.loc[list(table.profile_id), list(model.covariates)].to_numpy(dtype=np.float64)
     n = len(table.values)
-    out = {
-        name: np.full(n, np.nan)
-        for name in ("observed", "predicted", "predicted_fit", "q05_raw", "q50", "q95_raw", "layer_mean", "layer_mean_fit")
-    }
+    names = ("observed", "error_sd", "predicted", "predicted_fit", "spread", "q05_raw", "q50", "q95_raw", "layer_mean", "layer_mean_fit")
+    out = {name: np.full(n, np.nan) for name in (*names, *map(level_name, LEVELS))}
+    asked_levels = tuple(sorted({*LEVELS, *levels}))
+    place = {level: i for i, level in enumerate(asked_levels)}
     for i, interval in enumerate(model.intervals):
         rows = np.flatnonzero(table.interval == i)
         if len(rows) == 0:
@@ -91,24 +75,30 @@ def predict_rows(
             raise ModelError(
                 f"layer {interval_name(interval)}: a fold leaves no training profile; expected more profiles or fewer folds"
             )
-        factor = plan.target.factor(interval)
-        said = answer(model, features[rows], i, (levels[0], MIDDLE, levels[1]), plan.workers)
+        target, factor = model.target, model.target.factor(interval)
+        asked = ask(model, cells[rows])
+        said = reply(asked, i, asked_levels, workers)
         out["observed"][rows] = table.values[rows] * factor
+        out["error_sd"][rows] = table.sd[rows] * (table.values[rows] if target.log else 1.0) * factor
         out["predicted"][rows] = said.mean
         out["predicted_fit"][rows] = said.mean_fit
-        out["q05_raw"][rows], out["q50"][rows], out["q95_raw"][rows] = said.quantiles.T
+        out["spread"][rows] = said.spread
+        out["q05_raw"][rows], out["q95_raw"][rows] = said.quantiles[:, place[levels[0]]], said.quantiles[:, place[levels[1]]]
+        out["q50"][rows] = said.quantiles[:, place[0.5]]
+        for level in LEVELS:
+            out[level_name(level)][rows] = said.quantiles[:, place[level]]
         out["layer_mean"][rows] = known.mean() * factor
-        out["layer_mean_fit"][rows] = np.log(known * factor).mean() if plan.target.log else known.mean() * factor
+        out["layer_mean_fit"][rows] = np.log(known * factor).mean() if target.log else known.mean() * factor
         if interval == model.whole:
-            means = [answer(model, features[rows], j, (), plan.workers).mean for j in range(len(model.layers))]
-            out["predicted"][rows] = combine_means(plan.target, model.layers, means)
+            means = [reply(asked, j, (), workers).mean for j in range(len(model.layers))]
+            out["predicted"][rows] = combine_means(target, model.layers, means)
     depths = intervals[table.interval]
     keys = {"profile_id": table.profile_id, "top_cm": depths[:, 0], "bottom_cm": depths[:, 1]}
     return pd.DataFrame(keys | out)
 
 
 def permutation_importance(
-    model: SoilModel, plan: Plan, table: TrainingTable, seed: int
+    model: AnyModel, table: TrainingTable, points: pd.DataFrame, seed: int, workers: int = 1
 ) -> pd.DataFrame:
     """How much worse held-back rows are predicted when one covariate is shuffled among them.
 
@@ -120,32 +110,53 @@ def permutation_importance(
     DataFrame
         ``feature``, ``rmse_increase``.
     """
-    rows = np.flatnonzero(table.interval < len(model.layers))
-    table = table.take(rows)
-    intervals = np.asarray(model.intervals)
-    features = design_matrix(model.encoder, plan.points, list(table.profile_id), intervals[table.interval])
-    observed = np.log(table.values) if plan.target.log else table.values
-    sources = np.array(["depth" if name in ("top_cm", "bottom_cm") else name for name in model.encoder.sources])
+    table = table.take(np.flatnonzero(table.interval < len(model.layers)))
+    cells = points.loc[list(table.profile_id), list(model.covariates)].to_numpy(dtype=np.float64)
+    observed = np.log(table.values) if model.target.log else table.values
+    depth = np.asarray(model.intervals)[table.interval]
 
-    def rmse(values: NDArray[np.float32]) -> float:
-        parts = [np.arange(len(values))] if model.form == "3d" else [
-            np.flatnonzero(table.interval == i) for i in range(len(model.layers))
-        ]
-        square = 0.0
-        for forest, part in zip(model.forests, parts, strict=False):
-            error = predict(forest, values[part], workers=plan.workers).mean_fit - observed[part]
-            square += float(np.sum(error**2))
-        return float(np.sqrt(square / len(values)))
+    def rmse(asked: Asked, depths: NDArray[np.float64]) -> float:
+        return float(np.sqrt(np.mean((_on_trees(asked, table.interval, depths, workers) - observed) ** 2)))
 
-    base = rmse(features)
+    whole = ask(model, cells)
+    base = rmse(whole, depth)
     rng = np.random.default_rng(seed)
     out = []
-    for name in dict.fromkeys(sources):
-        columns = np.flatnonzero(sources == name)
-        shuffled = features.copy()
-        shuffled[:, columns] = features[np.ix_(rng.permutation(len(features)), columns)]
-        out.append((name, rmse(shuffled) - base))
+    for column, name in enumerate(model.covariates):
+        shuffled = cells.copy()
+        shuffled[:, column] = cells[rng.permutation(len(cells)), column]
+        out.append((name, rmse(ask(model, shuffled), depth) - base))
+    if model.form == "3d" and len(model.layers) > 1:
+        out.append(("depth", rmse(whole, depth[rng.permutation(len(cells))]) - base))
     return pd.DataFrame(out, columns=["feature", "rmse_increase"])
+
+
+def _on_trees(
+    asked: Asked, interval: NDArray[np.int64], depth: NDArray[np.float64], workers: int
+) -> NDArray[np.float64]:
+    """Means on the scale of the trees, for rows of layers, each as if it lay at a depth of its own."""
+    out = np.full(asked.size, np.nan)
+    for model, rows, features in asked.parts:
+        _fill(out, model, rows, features.copy(), interval, depth, workers)
+    return out
+
+
+def _fill(
+    out: NDArray[np.float64],
+    model: SoilModel,
+    rows: NDArray[np.intp],
+    features: NDArray[np.float32],
+    interval: NDArray[np.int64],
+    depth: NDArray[np.float64],
+    workers: int,
+) -> None:
+    if model.form == "3d":
+        features[:, -2:] = depth[rows]
+        out[rows] = predict(model.forests[0], features, workers=workers).mean_fit
+        return
+    for i in np.unique(interval[rows]):
+        own = np.flatnonzero(interval[rows] == i)
+        out[rows[own]] = predict(model.forests[int(i)], features[own], workers=workers).mean_fit
 
 
 def score_table(
@@ -166,52 +177,63 @@ def score_table(
     Returns
     -------
     DataFrame
-        The columns of ``evidence/metrics.csv`` without ``design``.
+        The columns of ``evidence/metrics.csv`` without ``design``. ``rmse_net`` and ``mec_net`` are free of the errors of the observations,
+        NaN where these are not known; ``crps`` is that of the quantiles, before any adjustment.
     """
+    return pd.DataFrame([row for name, part in by_layer(table, whole) for row in _scored(part, name, target, draws, seed)])
+
+
+def score_groups(
+    table: pd.DataFrame, groups: Sequence[tuple[str, NDArray[np.bool_]]], target: Target, draws: int, seed: int
+) -> pd.DataFrame:
+    """Scores of named groups of rows: ``group``, and the columns of :func:`score_table`, on the natural scale."""
+    rows = [
+        {"group": name} | _scored(table[here], name, target, draws, seed)[0] for name, here in groups if int(here.sum()) > 1
+    ]
+    return pd.DataFrame(rows).drop(columns="layer", errors="ignore")
+
+
+def _scored(part: pd.DataFrame, name: str, target: Target, draws: int, seed: int) -> list[dict[str, object]]:
+    scales = [("natural", target.unit, part["observed"], part["predicted"], part["layer_mean"], part["error_sd"])]
+    if target.log:
+        ln = np.log(part["observed"])
+        share = part["error_sd"] / part["observed"]
+        scales.append(("log", f"ln({target.unit})", ln, part["predicted_fit"], part["layer_mean_fit"], share))
+    levels = [level_name(level) for level in LEVELS]
     rows = []
-    for name, part in _by_layer(table, whole):
-        scales = [("natural", target.unit, part["observed"], part["predicted"], part["layer_mean"])]
-        if target.log:
-            ln = np.log(part["observed"])
-            scales.append(("log", f"ln({target.unit})", ln, part["predicted_fit"], part["layer_mean_fit"]))
-        for scale, unit, observed, predicted, baseline in scales:
-            limits = bootstrap(observed, predicted, part["group"], draws, seed)
-            row = {"scale": scale, "layer": name, "unit": unit, "n": len(part), "n_profiles": part["profile_id"].nunique()}
-            for score, value in scores(observed, predicted).items():
-                row[score] = value
-                row[f"{score}_low"], row[f"{score}_high"] = limits[score]
-            row["mec_layer_mean"] = scores(observed, baseline)["mec"]
-            rows.append(row)
-    columns = ["scale", "layer", "unit", "n", "n_profiles"]
-    columns += [name for score in SCORES for name in (score, f"{score}_low", f"{score}_high")]
-    return pd.DataFrame(rows)[[*columns, "mec_layer_mean"]]
+    for scale, unit, observed, predicted, baseline, error in scales:
+        sd = error.to_numpy() if bool((error > 0).any()) else None
+        limits = bootstrap(observed, predicted, part["group"], draws, seed, error_sd=sd)
+        row: dict[str, object] = {
+            "scale": scale, "layer": name, "unit": unit, "n": len(part), "n_profiles": part["profile_id"].nunique()
+        }  # fmt: skip
+        found = scores(observed, predicted, error_sd=sd)
+        for score in SCORES:
+            row[score] = found[score]
+            row[f"{score}_low"], row[f"{score}_high"] = limits[score]
+        row |= {score: found.get(score, np.nan) for score in NET_SCORES}
+        row["mec_layer_mean"] = scores(observed, baseline)["mec"]
+        known = scale == "natural" and set(levels) <= set(part.columns)
+        row["crps"] = float(crps_quantiles(part["observed"], part[levels], LEVELS)) if known else np.nan
+        rows.append(row)
+    return rows
 
 
-def calibration_table(table: pd.DataFrame, whole: tuple[float, float] | None, nominal: float) -> pd.DataFrame:
-    """Coverage over all layers, within each, and by decile of the prediction (whole depth left out there)."""
-    groups = []
-    for name, part in _by_layer(table, whole):
-        groups.append((name, table.index.isin(part.index)))
-    single = ~_is_whole(table, whole)
-    decile = np.zeros(len(table), dtype=np.int64)
-    decile[single] = deciles(table.loc[single, "predicted"].to_numpy())
-    groups += [(f"decile {d}", decile == d) for d in range(1, 11)]
-    return coverage_table(table, groups, nominal)
-
-
-def _is_whole(table: pd.DataFrame, whole: tuple[float, float] | None) -> NDArray[np.bool_]:
+def is_whole(table: pd.DataFrame, whole: tuple[float, float] | None) -> NDArray[np.bool_]:
+    """Rows of the whole depth."""
     if whole is None:
         return np.zeros(len(table), dtype=bool)
     return ((table["top_cm"] == whole[0]) & (table["bottom_cm"] == whole[1])).to_numpy()
 
 
-def _by_layer(table: pd.DataFrame, whole: tuple[float, float] | None) -> Sequence[tuple[str, pd.DataFrame]]:
-    is_whole = _is_whole(table, whole)
-    out = [("all layers", table[~is_whole])]
+def by_layer(table: pd.DataFrame, whole: tuple[float, float] | None) -> Sequence[tuple[str, pd.DataFrame]]:
+    """All layers together, each layer, and the whole depth, by name."""
+    repeats = is_whole(table, whole)
+    out = [("all layers", table[~repeats])]
     depth = table[["top_cm", "bottom_cm"]].to_numpy(dtype=float)
-    for top, bottom in np.unique(depth[~is_whole], axis=0):
-        part = table[~is_whole & (depth == (top, bottom)).all(axis=1)]
+    for top, bottom in np.unique(depth[~repeats], axis=0):
+        part = table[~repeats & (depth == (top, bottom)).all(axis=1)]
         out.append((f"{interval_name((float(top), float(bottom)))} cm", part))
-    if whole is not None and is_whole.any():
-        out.append((f"whole {interval_name(whole)} cm", table[is_whole]))
+    if whole is not None and repeats.any():
+        out.append((f"whole {interval_name(whole)} cm", table[repeats]))
     return out

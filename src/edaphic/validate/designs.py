@@ -1,189 +1,175 @@
-"""Ways to hold profiles back: by profile, and by spatial block.
+"""The designs of validation by name: ways to hold profiles back, and which of them is the headline.
 
 Each design is a scikit-learn splitter: ``split(X, y, groups)``, where X is a table with ``lon`` and ``lat``, one row per
-profile or per layer, and groups are the places (:func:`places`). Rows of one place are never on both sides.
+profile or per layer, and groups are the places (:func:`places`). Rows of one place are never on both sides, except where the
+design says so by name and note.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from pyproj import CRS, Transformer
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import ConvexHull, QhullError, cKDTree
+from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
+from edaphic.validate.folds import BlockFolds, ProfileFolds, RandomFolds, block_side_m
+from edaphic.validate.grouping import EARTH_RADIUS_M, Folds, Ints, Split, places, spread_over_folds
+from edaphic.validate.holdout import BootstrapSplits, RepeatedHoldOut
+from edaphic.validate.knndm import KnndmFacts, KnndmFolds
+from edaphic.validate.strata import LeaveTimeOut, LeaveZoneOut, StrataFolds
 
-EARTH_RADIUS_M = 6_371_008.8
+__all__ = [
+    "DESIGNS",
+    "EARTH_RADIUS_M",
+    "BlockFolds",
+    "BootstrapSplits",
+    "Design",
+    "Folds",
+    "KnndmFacts",
+    "KnndmFolds",
+    "LeaveTimeOut",
+    "LeaveZoneOut",
+    "ProfileFolds",
+    "RandomFolds",
+    "RepeatedHoldOut",
+    "StrataFolds",
+    "block_side_m",
+    "headline",
+    "make_design",
+    "places",
+    "spread_over_folds",
+]
 
 
-def places(lon: ArrayLike, lat: ArrayLike, within_m: float) -> NDArray[np.int64]:
-    """Number the places: profiles closer than ``within_m`` to one another, directly or by steps, share one.
+class Design(Protocol):
+    """What every design offers; where folds are a partition there is ``fold_of(X, groups)`` too."""
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Number of splits; designs by zone and by time need the rows to count them."""
+        ...
+
+    def split(self, X: pd.DataFrame, y: Any = None, groups: Ints | None = None) -> Iterator[Split]:
+        """Pairs of training rows and held-back rows."""
+        ...
+
+    def notes(self, X: pd.DataFrame, groups: Ints) -> list[str]:
+        """What must be said about the splits of these rows, in plain sentences."""
+        ...
+
+
+def headline(designs: Collection[str], probability: bool) -> tuple[str, str]:
+    """The design whose score is the accuracy of the map, and why.
+
+    The design-based estimate where validation sites were drawn by probability (de Bruin et al. 2022; Wadoux et al. 2021); else
+    kNNDM, whose held-back profiles lie as far from the rest as cells of the map do; else profiles, with the reservation that
+    they may be clustered. Spatial blocks, strata, zones and periods left out test transfer, random rows test the filling in of
+    known profiles: neither is ever the accuracy of the map.
 
     Parameters
     ----------
-    lon, lat : array_like (n,)
-        Degrees.
-    within_m : float
-        Distance in metres.
+    designs : collection of str
+        Names of the designs that were run.
+    probability : bool
+        Whether validation sites were drawn by probability.
 
     Returns
     -------
-    int64 (n,)
-        Numbers from 0 in order of first appearance.
-
-    Examples
-    --------
-    >>> places([0.0, 10.0, 0.0005], [0.0, 0.0, 0.0], 100.0)
-    array([0, 1, 0])
-    """
-    lam, phi = np.radians(np.asarray(lon, dtype=float)), np.radians(np.asarray(lat, dtype=float))
-    xyz = EARTH_RADIUS_M * np.column_stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
-    # Many profiles may share rounded coordinates: as one point they make no pairs.
-    points, which = np.unique(xyz, axis=0, return_inverse=True)
-    pairs = cKDTree(points).query_pairs(within_m, output_type="ndarray")
-    n = len(points)
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    label = connected_components(graph, directed=False)[1][which.ravel()]
-    return np.asarray(pd.factorize(label)[0], dtype=np.int64)
-
-
-def spread_over_folds(size: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Give each group a fold, at random but of even size.
-
-    Groups are taken in random order, the large first, and each goes to the fold that is emptiest.
-
-    Parameters
-    ----------
-    size : int (groups,)
-        Rows in each group.
-    folds : int
-    seed : int
-
-    Returns
-    -------
-    int64 (groups,)
+    str, str
+        Name ("probability" for the design-based estimate) and reason.
 
     Raises
     ------
     ModelError
-        Fewer groups than folds.
+        No design that can stand for the map.
+
+    Examples
+    --------
+    >>> headline(["profile", "block", "knndm"], probability=False)[0]
+    'knndm'
     """
-    if len(size) < folds:
-        raise ModelError(f"evidence: {len(size)} groups of profiles for {folds} folds; expected at least as many groups")
-    shuffled = np.random.default_rng(seed).permutation(len(size))
-    order = shuffled[np.argsort(-size[shuffled], kind="stable")]
-    filled = np.zeros(folds, dtype=np.int64)
-    out = np.empty(len(size), dtype=np.int64)
-    for group in order:
-        fold = int(np.argmin(filled))
-        out[group] = fold
-        filled[fold] += size[group]
-    return out
+    if probability:
+        return "probability", "validation sites were drawn by probability: estimate and error follow from the draw, whatever the map"
+    if "knndm" in designs:
+        return "knndm", (
+            "no validation sites drawn by probability: kNNDM holds profiles back at the distances at which cells of the map lie from "
+            "profiles; spatial blocks are a test of transfer, not the accuracy of the map"
+        )
+    for name in ("profile", "hold_out", "strata_in_proportion"):
+        if name in designs:
+            return name, (
+                "neither validation sites drawn by probability nor kNNDM: the score at profiles drawn like the old ones, "
+                "too good where profiles are clustered"
+            )
+    raise ModelError(f"evidence: designs {', '.join(designs) or 'none'}; expected knndm or profile among them for the accuracy of the map")
 
 
-@dataclass(frozen=True)
-class ProfileFolds:
-    """Folds by profile: all layers of a profile, and all profiles at one place, are held back together.
-
-    Answers: how good is the map at a new profile drawn like the old ones?
-    """
-
-    n_splits: int
-    seed: int
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of folds."""
-        return self.n_splits
-
-    def fold_of(self, X: pd.DataFrame, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Fold of each row, shape (n,)."""
-        code = pd.factorize(groups)[0]
-        return spread_over_folds(np.bincount(code), self.n_splits, self.seed)[code]
-
-    def split(
-        self, X: pd.DataFrame, y: Any = None, groups: NDArray[np.int64] | None = None
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Pairs of training rows and held-back rows."""
-        return _pairs(self.fold_of(X, _need(groups)), self.n_splits)
-
-
-@dataclass(frozen=True)
-class BlockFolds:
-    """Folds by spatial block: all profiles in a square of ``block_m`` are held back together.
-
-    Answers: how good is the map where no profile is near? Squares lie in an equal-area projection centred on the profiles; a
-    place that straddles an edge belongs to the block of its centre.
-    """
-
-    n_splits: int
-    seed: int
-    block_m: float
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of folds."""
-        return self.n_splits
-
-    def blocks(self, X: pd.DataFrame, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Block of each row, numbered in order of first appearance, shape (n,)."""
-        x, y = _metres(X)
-        centre = pd.DataFrame({"x": x, "y": y}).groupby(np.asarray(groups)).transform("mean")
-        cell = np.floor(centre.to_numpy() / self.block_m).astype(np.int64)
-        return pd.factorize(pd.MultiIndex.from_arrays([cell[:, 0], cell[:, 1]]))[0].astype(np.int64)
-
-    def fold_of(self, X: pd.DataFrame, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Fold of each row, shape (n,)."""
-        block = self.blocks(X, groups)
-        return spread_over_folds(np.bincount(block), self.n_splits, self.seed)[block]
-
-    def split(
-        self, X: pd.DataFrame, y: Any = None, groups: NDArray[np.int64] | None = None
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Pairs of training rows and held-back rows."""
-        return _pairs(self.fold_of(X, _need(groups)), self.n_splits)
-
-
-def block_side_m(X: pd.DataFrame, folds: int) -> float:
-    """Side of blocks that puts about ten of them into each fold, to two digits.
-
-    The area is that of the convex hull of the profiles.
+def make_design(
+    name: str,
+    *,
+    folds: int,
+    seed: int,
+    block_m: float | None = None,
+    prediction: NDArray[np.float64] | None = None,
+    period_years: float = 10,
+    test_share: float = 0.3,
+) -> Design:
+    """A design by its name in ``DESIGNS``.
 
     Parameters
     ----------
-    X : DataFrame
-        ``lon``, ``lat``.
+    name : str
     folds : int
+        Folds, or repeats of a hold-out; zones and periods count themselves.
+    seed : int
+    block_m : float, optional
+        Side of blocks, metres; ``block`` needs it (:func:`block_side_m`).
+    prediction : float (m, 2), optional
+        Longitude and latitude of cells of the map; ``knndm`` needs them.
+    period_years : float
+        Of strata and of periods left out.
+    test_share : float
+        Of hold-outs.
+
+    Raises
+    ------
+    ModelError
+        Unknown name, or what the design needs is missing.
     """
-    x, y = _metres(X)
-    try:
-        area = ConvexHull(np.column_stack([x, y])).volume
-    except QhullError as fault:
-        raise ModelError("evidence: the profiles lie on one line or at one place; expected them to span an area") from fault
-    side = math.sqrt(area / (10 * folds))
-    digits = 1 - math.floor(math.log10(side))
-    return float(round(side, digits))
+    if name not in DESIGNS:
+        raise ModelError(f"evidence: design '{name}'; expected one of {', '.join(DESIGNS)}")
+    if name == "block":
+        if block_m is None:
+            raise ModelError("evidence: design block without a side; expected block_m in metres")
+        return BlockFolds(folds, seed, block_m)
+    if name == "knndm":
+        if prediction is None:
+            raise ModelError("evidence: design knndm without prediction points; expected lon and lat of cells of the map")
+        return KnndmFolds(folds, seed, prediction)
+    if name == "zone":
+        return LeaveZoneOut()
+    if name == "time":
+        return LeaveTimeOut(period_years)
+    if name == "hold_out":
+        return RepeatedHoldOut(folds, seed, test_share)
+    if name in ("strata_left_out", "strata_in_proportion"):
+        return StrataFolds(folds, seed, "left_out" if name == "strata_left_out" else "in_proportion", period_years)
+    return RandomFolds(folds, seed) if name == "random" else ProfileFolds(folds, seed)
 
 
-def _metres(X: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lon, lat = X["lon"].to_numpy(dtype=float), X["lat"].to_numpy(dtype=float)
-    local = CRS.from_dict({"proj": "laea", "lon_0": float(np.median(lon)), "lat_0": float(np.median(lat)), "datum": "WGS84"})
-    x, y = Transformer.from_crs("EPSG:4326", local, always_xy=True).transform(lon, lat)
-    return np.asarray(x), np.asarray(y)
-
-
-def _need(groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    if groups is None:
-        raise ValueError("groups: None; expected the place of each row")
-    return np.asarray(groups)
-
-
-def _pairs(fold: NDArray[np.int64], folds: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    for k in range(folds):
-        yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+DESIGNS: Mapping[str, type] = MappingProxyType(
+    {
+        "random": RandomFolds,
+        "profile": ProfileFolds,
+        "block": BlockFolds,
+        "strata_left_out": StrataFolds,
+        "strata_in_proportion": StrataFolds,
+        "zone": LeaveZoneOut,
+        "time": LeaveTimeOut,
+        "hold_out": RepeatedHoldOut,
+        "knndm": KnndmFolds,
+    }
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from edaphic.covariates import close_rasters
 from edaphic.covariates.bioclim import BIOCLIM
 from edaphic.covariates.climate import How, Model, Period, Words
 from edaphic.covariates.climate.making import COMPRESS, Checked, Wanted, make_climate, read_checked
-from edaphic.covariates.climate.stations import UNITS
 from edaphic.errors import RunError, TableError
+from edaphic.files import replacing
 from edaphic.progress import Say
+from edaphic.units import METRES
 
 __all__ = ["Wanted", "climate"]
 
@@ -111,7 +111,7 @@ def _spare_inputs(out: Path, single: bool, checked: Checked, inputs: Sequence[Pa
 
 
 def _check_wanted(values: Sequence[str], out: Path, wanted: Wanted, units: Sequence[tuple[str, str | None]]) -> None:
-    faults = [f"{name}: found {unit!r}; expected {', '.join(UNITS)}" for name, unit in units if unit is not None and unit not in UNITS]
+    faults = [f"{name}: found {unit!r}; expected {', '.join(METRES)}" for name, unit in units if unit is not None and unit not in METRES]
     if not values:
         faults.append("--value: none; expected a column of the table")
     faults += [f"--value {name}: found twice; expected each once" for name in sorted({v for v in values if list(values).count(v) > 1})]
@@ -137,12 +137,8 @@ def _files(out: Path, checked: Checked) -> dict[str, str]:
 
 
 def _save(table: pd.DataFrame, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.making")
-    try:
-        table.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as beside:
+        table.to_csv(beside[path], index=False, float_format="%.10g", lineterminator="\n")
 
 
 def _field_lines(fields: pd.DataFrame, model: Model) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +33,7 @@ from edaphic.covariates.sensors import (
 )
 from edaphic.covariates.sensors.bands import band_sources
 from edaphic.errors import RasterError, RunError, TableError
+from edaphic.files import replacing
 from edaphic.progress import Say
 from edaphic.report.sensor_figure import Panel, sensor_panels
 from edaphic.report.style import png_bytes
@@ -338,13 +338,9 @@ def _write(out: Path, table: pd.DataFrame, picture: bytes | None) -> list[Path]:
     if picture is None:
         return write_tables(out, table, {})
     path = out.with_name(f"{_stem(out)}.png")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(picture)
+    with replacing(path) as beside:
+        beside[path].write_bytes(picture)
         written = write_tables(out, table, {})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return [*written, path]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 
 from edaphic import profiles, recipe
 from edaphic.errors import EdaphicError, RunError, TableError
+from edaphic.files import replacing
 from edaphic.profiles import Column, DepthFunction, SourceRead
 from edaphic.profiles.cleaning.dedupe import DUPLICATE_COLUMNS
 from edaphic.profiles.cleaning.rules import LOG_COLUMNS
@@ -304,15 +304,9 @@ def write_tables(out: Path, result: pd.DataFrame, beside: Mapping[str, pd.DataFr
     """The result, and every other table that has rows as ``NAME.WORD.csv``; all or none. Tables of an earlier run go."""
     check_out(out, beside=tuple(beside))
     tables = {out: result} | {beside_path(out, word): table for word, table in beside.items() if len(table)}
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in tables}
-    try:
+    with replacing(*tables) as temporary:
         for path, table in tables.items():
             _write(table, path, temporary[path])
-        for path in tables:
-            os.replace(temporary[path], path)
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
     for word in beside:
         stale = beside_path(out, word)
         if stale not in tables:

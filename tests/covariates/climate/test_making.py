@@ -14,8 +14,8 @@ import pytest
 import rasterio
 from affine import Affine
 
-from edaphic.covariates.climate import How, Period, Stations, Words, fit_climate
-from edaphic.covariates.climate.making import Wanted, check_climate, read_checked, write_climate
+from edaphic.covariates.climate import How, Stations, fit_climate
+from edaphic.covariates.climate.making import Wanted, check_climate, make_climate, read_checked
 from edaphic.covariates.climate.memory import FIRST, fit_threads
 from edaphic.covariates.climate.model import climate_faults
 from edaphic.errors import EdaphicError, RunError, TableError
@@ -44,15 +44,13 @@ def files(tmp_path: Path) -> tuple[Path, Path, np.ndarray]:
 def test_made(files, tmp_path):
     stations, dem, metres = files
     said = []
-    fields, points = write_climate(
-        stations, ["a b", "c"], dem, tmp_path / "out", how=How(), words=Words(), period=Period(), wanted=Wanted(withhold=4),
-        elevation_from_dem=True, say=lambda text, done, total: said.append(text),
-    )  # fmt: skip
-    assert fields["field"].tolist() == ["a b", "c"] and len(points) == 40 + 26
+    checked = read_checked(stations, ["a b", "c"], dem, elevation_from_dem=True)
+    made = make_climate(checked, tmp_path / "out", How(), Wanted(withhold=4), say=lambda text, done, total: said.append(text))
+    assert made.fields["field"].tolist() == ["a b", "c"] and len(made.stations) == 40 + 26
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_b.tif", "c.tif"]
     with rasterio.open(tmp_path / "out" / "a_b.tif") as file:
         assert file.read(1) == pytest.approx(12 - 0.005 * metres, abs=1e-4)
-    assert "note: elevation of 1 stations taken from the DEM" in said and "grid" in said
+    assert "elevation of 1 stations taken from the DEM" in made.notes and "grid" in said
 
 
 def test_checked_without_making(files):
@@ -66,7 +64,7 @@ def test_checked_without_making(files):
 def test_fault_leaves_nothing(files, tmp_path):
     stations, dem, _ = files
     with pytest.raises(TableError, match="without elevation"):
-        write_climate(stations, ["c"], dem, tmp_path / "out", how=How(), words=Words(), period=Period(), wanted=Wanted())
+        make_climate(read_checked(stations, ["c"], dem), tmp_path / "out", How(), Wanted())
     assert not (tmp_path / "out").exists()
 
 

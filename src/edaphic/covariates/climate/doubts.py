@@ -9,13 +9,14 @@ import numpy as np
 from edaphic.covariates.climate.spline import Floats
 from edaphic.covariates.climate.stations import Stations
 from edaphic.covariates.climate.tables import named
+from edaphic.units import METRES
 
 TEMPERATURE = re.compile(
     r"^(t|tmp|tas|ta|tg|tn|tx|mat|md?temp.*|temp.*|tmin.*|tmax.*|tmean.*|tavg.*|tasmin|tasmax)([_.].*|\d*)$", re.IGNORECASE
 )
 FAR_M = 300.0
 FEW = 30
-FEET = 1 / 0.3048
+FEET = 1 / METRES["ft"]
 
 
 def value_doubts(stations: Stations) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh, get_lapack_funcs, solve_triangular
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 from edaphic.covariates.climate.basis import Basis
 from edaphic.covariates.climate.smoothing import Spectrum, shrinkage

@@ -7,47 +7,25 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from edaphic.covariates import resample
 from edaphic.covariates.align import OVER_CELLS, Places, under_window
 from edaphic.covariates.block import read_block
-from edaphic.covariates.climate.positions import UNITS
 from edaphic.covariates.handles import HANDLES
 from edaphic.covariates.parts import blocks
 from edaphic.covariates.sources import BLOCK, Layer, LayerFacts, Source, open_layer
-from edaphic.covariates.window import Window, inside, pieces
+from edaphic.covariates.window import Window, inside, pieces, vertical_unit
 from edaphic.errors import RasterError
+from edaphic.units import METRES, height_unit
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
 
-NAMES = {
-    **dict.fromkeys(("metre", "metres", "meter", "meters", "mtr", "masl", "m asl", "m a.s.l", "m above sea level"), "m"),
-    **dict.fromkeys(("foot", "feet", "international foot", "international feet"), "ft"),
-    **dict.fromkeys(("ftus", "us ft", "usft", "us survey foot", "us survey feet", "foot us", "survey foot"), "us-ft"),
-    **dict.fromkeys(("decimetre", "decimetres", "decimeter", "decimeters"), "dm"),
-    **dict.fromkeys(("centimetre", "centimetres", "centimeter", "centimeters"), "cm"),
-    **dict.fromkeys(("millimetre", "millimetres", "millimeter", "millimeters"), "mm"),
-    **dict.fromkeys(("kilometre", "kilometres", "kilometer", "kilometers"), "km"),
-}
-"""Other names of the units of elevation, in lower case."""
-
 KERNELS = {"none": resample.nearest, "nearest": resample.nearest, "bilinear": resample.bilinear, "average": resample.average}
-
-
-def unit_of(name: str) -> str | None:
-    """The unit of elevation that a name means; None where it is not known.
-
-    >>> unit_of("Metre"), unit_of("US_survey_foot"), unit_of("cm"), unit_of("furlong")
-    ('m', 'us-ft', 'cm', None)
-    """
-    plain = name.strip().lower().replace("_", " ").rstrip(".")
-    return plain if plain in UNITS else NAMES.get(plain)
 
 
 @dataclass(frozen=True)
@@ -140,23 +118,17 @@ def open_heights(dem: Path, grid: GeoBox, unit: str | None = None) -> tuple[Heig
 def _metres(known: LayerFacts, unit: str | None) -> tuple[float, list[str]]:
     """Metres in the unit of the DEM."""
     if unit is not None:
-        return UNITS[unit], []
+        return METRES[unit], []
     file = Path(known.path).name
     if known.unit.strip():
-        name = unit_of(known.unit)
+        name = height_unit(known.unit)
         if name is None:
-            raise RasterError(f"elevation: {known.path}: in {known.unit!r} by its unit tag; expected {', '.join(UNITS)}, or --dem-unit")
-        return UNITS[name], [f"{file}: in {_full(name)} by its unit tag, brought to m"] if name != "m" else []
-    vertical = _vertical(known.crs)
+            raise RasterError(f"elevation: {known.path}: in {known.unit!r} by its unit tag; expected {', '.join(METRES)}, or --dem-unit")
+        return METRES[name], [f"{file}: in {_full(name)} by its unit tag, brought to m"] if name != "m" else []
+    vertical = vertical_unit(known.crs)
     if vertical is not None and vertical[1] != 1.0:
         return vertical[1], [f"{file}: in {vertical[0]} by its vertical reference, brought to m"]
     return 1.0, []
-
-
-def _vertical(crs: CRS) -> tuple[str, float] | None:
-    """Unit of heights of a compound CRS, or of one with three axes."""
-    upward = [axis for axis in crs.proj.axis_info if axis.direction == "up"]
-    return (upward[0].unit_name, float(upward[0].unit_conversion_factor)) if upward else None
 
 
 def _full(unit: str) -> str:

@@ -176,27 +176,6 @@ def check_climate(checked: Checked, how: How, wanted: Wanted) -> list[str]:
     return faults
 
 
-def write_climate(
-    stations: Path,
-    values: Sequence[str],
-    dem: Path,
-    folder: Path,
-    *,
-    how: How,
-    words: Words,
-    period: Period,
-    wanted: Wanted,
-    elevation_from_dem: bool = False,
-    say: Say = quiet,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read, check and make; notes are said. Returns the evidence: one row for each field, and one for each station of each field."""
-    checked = read_checked(stations, values, dem, words, period, how, elevation_from_dem)
-    made = make_climate(checked, folder, how, wanted, say=say)
-    for note in made.notes:
-        say(f"note: {note}", 0, 0)
-    return made.fields, made.stations
-
-
 def make_climate(
     checked: Checked, folder: Path, how: How, wanted: Wanted, files: dict[str, str] | None = None, say: Say = quiet
 ) -> MadeClimate:

@@ -12,9 +12,7 @@ import pyproj
 from pyproj.exceptions import CRSError
 
 from edaphic.covariates.climate.tables import Floats, column_of, numbers
-
-UNITS = {"m": 1.0, "ft": 0.3048, "us-ft": 1200.0 / 3937.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "km": 1000.0}
-"""Metres in a unit of elevation."""
+from edaphic.units import METRES
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def _elevations(table: pd.DataFrame, words: Words, path: Path, faults: list[str]
             notes.append(f"{feet} taken for elevation in feet")
     if name is None:
         return np.full(len(table), np.nan)
-    metres = numbers(table, name, str(path), faults, notes) * UNITS[unit or "m"]
+    metres = numbers(table, name, str(path), faults, notes) * METRES[unit or "m"]
     strange = np.flatnonzero((metres > 9000) | (metres < -500))
     if len(strange):
         faults.append(

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edaphic.covariates.climate.positions import UNITS, Words, positions
+from edaphic.covariates.climate.positions import Words, positions
 from edaphic.covariates.climate.tables import Floats, column_of, load, named, numbers
 from edaphic.errors import TableError
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
-__all__ = ["UNITS", "Period", "Stations", "Words", "read_stations"]
+__all__ = ["Period", "Stations", "Words", "read_stations"]
 
 APART_DEG = 0.02
 """Positions of one station that differ by more than this are of different places."""

@@ -10,6 +10,7 @@ import pandas as pd
 import pyogrio
 from numpy.typing import NDArray
 
+from edaphic.covariates.sentinels import OF_CLIMATE_TABLES
 from edaphic.errors import TableError
 
 Floats = NDArray[np.float64]
@@ -25,9 +26,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "month": ("month", "mon"),
     "date": ("date", "day_date", "datetime"),
 }
-
-SENTINELS = (-9999.0, -999.0, -999.9, -9999.9, -99999.0, -99.9, -99.99, -999.99, -32768.0, 9999.0, 99999.0, 9999.9, 999.9, 1e20)
-"""Numbers that stand for "no value" in climate tables; a value of 10^19 and beyond is one as well."""
 
 NAMED = 3
 """Stations or rows that a message names."""
@@ -122,7 +120,7 @@ def numbers(table: pd.DataFrame, column: str, where: str, faults: list[str], not
 
 
 def _clear_sentinels(values: Floats, column: str, notes: list[str]) -> None:
-    stands = np.isin(values, SENTINELS) | (np.abs(values) > 1e19)
+    stands = np.isin(values, OF_CLIMATE_TABLES) | (np.abs(values) > 1e19)
     rest = values[np.isfinite(values) & ~stands]
     if not stands.any():
         return

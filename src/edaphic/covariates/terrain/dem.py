@@ -21,10 +21,10 @@ from edaphic.covariates.block import HUGE, read_block
 from edaphic.covariates.facts import LayerFacts, Source, facts, stored
 from edaphic.covariates.handles import HANDLES, reason
 from edaphic.covariates.terrain.cells import CellSizes, cell_sizes
-from edaphic.covariates.terrain.heights import metres_of, vertical_unit
 from edaphic.covariates.terrain.local import Margins
-from edaphic.covariates.window import Window, full_turn, inside
+from edaphic.covariates.window import Window, full_turn, inside, vertical_unit
 from edaphic.errors import RasterError
+from edaphic.units import METRES, metres_of
 
 EXACT = ("int8", "uint8", "int16", "uint16", "float32")
 """Types of heights that float32 holds as they are."""
@@ -204,7 +204,8 @@ def _unit(known: LayerFacts, z_unit: str | None) -> tuple[str, float | None, lis
 
 
 def _unknown(unit: str, z_unit: str | None) -> str:
-    expected = "expected m, ft, us-ft, dm, cm, mm or km"
+    *units, last = METRES
+    expected = f"expected {', '.join(units)} or {last}"
     return f"--z-unit {unit}; {expected}" if z_unit is not None else f"heights in {unit!r}; {expected}, or --z-unit"
 
 

@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 from edaphic.covariates.area import cell_area_m2
 from edaphic.covariates.block import HUGE
 from edaphic.covariates.facts import stored
+from edaphic.covariates.sentinels import OF_HEIGHTS
 from edaphic.covariates.terrain.dem import Dem, no_heights, read_raw
-from edaphic.covariates.terrain.heights import GAP_M, HIGHEST_M, LOWEST_M, SENTINELS
 from edaphic.covariates.window import Window
 from edaphic.errors import RasterError
+
+LOWEST_M, HIGHEST_M = -12_000.0, 9_000.0
+"""Beyond the deepest sea and the highest mountain."""
+
+GAP_M = 100.0
+"""A height this far from every other one lies on no slope of real ground."""
 
 AT_A_TIME = 4_000_000
 """Cells that are looked through together."""
@@ -183,7 +189,7 @@ def _without_sentinels(dem: Dem) -> tuple[Dem, Heights, list[str]]:
 
 def _as_stored(dem: Dem) -> set[float]:
     """Numbers that commonly mean "no height", and 0, as the file's type holds them: -9999.9 is -9999.900390625 in float32."""
-    held = (stored(value, np.dtype(dem.facts.dtype)) for value in (*SENTINELS, 0.0))
+    held = (stored(value, np.dtype(dem.facts.dtype)) for value in (*OF_HEIGHTS, 0.0))
     return {float(value) for value in held if value is not None}
 
 
