@@ -374,7 +374,7 @@ def test_mask_empties_its_classes_only(finished, again):
     path, out = again
     cover = band(path.parent / "covariates/land_cover.tif")
     rewrite(path, lambda told: told["maps"].update(mask={"land_cover": [3, 5]}))
-    assert followed(path, out, until="account") == ["maps", "account"]
+    assert followed(path, out, until="account") == ["model", "evidence", "maps", "account"]
     before, after = (band(folder / "maps/soc_stock_mean_0-30cm.tif") for folder in (finished[1], out))
     assert np.isnan(after[cover == 3]).all() and np.isfinite(before[cover == 3]).any()
     np.testing.assert_array_equal(after[cover != 3], before[cover != 3])

@@ -67,6 +67,7 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         if all(file is None or recipe.resolve(told, recipe_path, file).is_file() for file in files):  # what is missing has been said
             readings.append(read_checked(source, lambda value: recipe.address(told, recipe_path, value)))
     faults += [fault for reading in readings for fault in reading.faults]
+    faults += _check_independent(told, recipe_path)
     rows = [sum(reading.counts[0] for reading in readings), sum(reading.counts[1] for reading in readings)]
     if faults:
         raise EdaphicError(faults)
@@ -106,6 +107,18 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     return told, replace(size, values=(*lines, *profiles.value_lines(raw)), notes=tuple(notes), contents=tuple(contents))
 
 
+def _check_independent(told: Recipe, recipe_path: Path) -> list[str]:
+    """Tables of the profiles that the model is scored at."""
+    faults: list[str] = []
+    for entry in told.evidence.independent:
+        for source in entry.sources:
+            files = [recipe.table_file(name) for name in (source.horizons, source.sites) if name]
+            if all(file is None or recipe.resolve(told, recipe_path, file).is_file() for file in files):  # what is missing has been said
+                read = read_checked(source, lambda value: recipe.address(told, recipe_path, value))
+                faults += [f"evidence.independent: {entry.name}: {fault}" for fault in read.faults]
+    return faults
+
+
 def _first(notes: Sequence[str], most: int = 5) -> list[str]:
     """The first of many like notes."""
     return [*notes[:most], *([f"and {len(notes) - most} more covariates likewise"] if len(notes) > most else [])]
@@ -137,7 +150,15 @@ def _check_names(told: Recipe, kinds: Mapping[str, str]) -> list[str]:
     """Names that only the files behind a pattern can tell."""
     asked = [("maps.mask", name) for name in told.maps.mask]
     asked += [("account.by", by) for by in told.account.by if isinstance(by, str)]
-    return [
+    asked += [("evidence.by", by) for by in told.evidence.by]
+    asked += [("evidence.independent.strata", entry.strata) for entry in told.evidence.independent if entry.strata is not None]
+    asked += [("model.zones", told.model.zones)] if told.model.zones is not None else []
+    lost = [
+        f"model.screen.keep: {name!r}, which is no covariate; expected names of covariates"
+        for name in told.model.screen.keep
+        if name not in kinds
+    ]
+    return lost + [
         f"{where}: {name!r}, which is {'a continuous covariate' if name in kinds else 'no covariate'}; "
         f"expected a covariate of kind class"
         for where, name in asked
@@ -148,7 +169,7 @@ def _check_names(told: Recipe, kinds: Mapping[str, str]) -> list[str]:
 def _check_others(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
     """Rasters and polygons of the account."""
     account = told.account
-    rasters = [(entry.name, entry.path) for entry in account.compare]
+    rasters = [(entry.name, entry.path) for entry in account.compare] + [(entry.name, entry.path) for entry in told.evidence.products]
     rasters += [(f"truth {i + 1}", entry.path) for i, entry in enumerate(account.truth)]
     rasters += [(by.name, by.path) for by in account.by if isinstance(by, recipe.ByRaster)]
     others = [covariates.Source(name, recipe.resolve(told, recipe_path, path)) for name, path in rasters]
@@ -172,7 +193,8 @@ def _size(told: Recipe, shape: tuple[int, int], layers: int, rows: Sequence[int]
     features = max(1.0, 0.35 * layers)
     grow_s = 4e-7 * trees * training * features
     tune_s = 4e-7 * told.model.tune.trees * training * features * told.model.tune.candidates * (told.model.tune.folds - 1)
-    evidence_s = grow_s * (told.evidence.folds - 1) * len(told.evidence.designs)
+    learn_s = grow_s + tune_s + _search_s(told, training, layers)
+    evidence_s = learn_s * (told.evidence.folds - 1) * len(told.evidence.all_designs) + grow_s * (told.evidence.folds - 1)
     map_s = 4e-7 * trees * cells * intervals
     cores = max(1, machine()["cores"] or 1)
     members = 0.64 * trees * training
@@ -187,8 +209,16 @@ def _size(told: Recipe, shape: tuple[int, int], layers: int, rows: Sequence[int]
         horizons=int(rows[1]),
         disk_mb=disk + cells * intervals * 20 / 1e6,
         memory_mb=400 + 4 * model_mb + 2 * tile_mb,
-        minutes=(grow_s + tune_s + evidence_s + map_s) / cores / 60 + 0.3,
+        minutes=(learn_s + evidence_s + map_s) / cores / 60 + 0.3,
     )
+
+
+def _search_s(told: Recipe, training: int, layers: int) -> float:
+    """Seconds of one search for covariates: forests on half of the covariates, for each subset and fold."""
+    select = told.model.select
+    best = min(select.best, layers)
+    subsets: int = {"none": 0, "exhaustive": 2**best - 1, "forward": layers * (layers + 1) // 2, "backward": layers}[select.method]
+    return 4e-7 * select.trees * training * max(1.0, 0.35 * best / 2) * (select.folds - 1) * subsets
 
 
 def run(

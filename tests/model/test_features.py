@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from edaphic.errors import ModelError
-from edaphic.model.features import Encoder, TargetMeans, design_matrix, make_encoder, screen_correlation
+from edaphic.model.features import Encoder, TargetMeans, design_matrix, make_encoder
+from edaphic.model.screening import screen_correlation
 
 CONTINUOUS = dict.fromkeys("abcd", "continuous")
 ROCK = {"a": "continuous", "rock": "class"}

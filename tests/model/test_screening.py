@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphic.errors import ModelError
-from edaphic.model.screening import eliminate_vif, gvif, screen_correlation, target_derived, vif
+from edaphic.model.derived import target_derived
+from edaphic.model.screening import eliminate_vif, gvif, screen_correlation, vif
 
 
 def frame(columns: int, rows: int = 60, seed: int = 0, shared: float = 0.0) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -6,7 +6,8 @@ from sklearn.model_selection import KFold
 
 from edaphic.errors import ModelError
 from edaphic.model.forest import Settings, train
-from edaphic.model.selection import JOIN, Task, backward, exhaustive, forward, rank, score_sets, search
+from edaphic.model.ranking import JOIN, Task, rank, score_sets
+from edaphic.model.selection import backward, exhaustive, forward, search
 from edaphic.model.traverse import predict
 
 FAST = Settings(trees=10, max_features=0.5, min_samples_leaf=5)

@@ -155,8 +155,11 @@ def test_predictions_do_not_run_away_beyond_the_data(name, log):
 @pytest.mark.parametrize("draw", ["normal", "exponential", "uniform"])
 def test_smearing_is_unbiased_whatever_the_errors(draw):
     rng = np.random.default_rng(9)
-    errors = {"normal": rng.normal(size=(400, 60)) * 0.8, "exponential": 0.45 * rng.exponential(size=(400, 60)), "uniform": rng.uniform(-1.5, 1.5, (400, 60))}[draw]
-    errors = errors - {"normal": 0, "exponential": 0.45, "uniform": 0}[draw]
+    errors = {
+        "normal": 0.8 * rng.normal(size=(400, 60)),
+        "exponential": 0.45 * (rng.exponential(size=(400, 60)) - 1),
+        "uniform": rng.uniform(-1.5, 1.5, (400, 60)),
+    }[draw]
     truth = {"normal": np.exp(0.32), "exponential": np.exp(-0.45) / 0.55, "uniform": np.sinh(1.5) / 1.5}[draw]
     x = np.column_stack([np.ones(60), rng.normal(size=(60, 9))])
     hat = x @ np.linalg.pinv(x)
@@ -282,15 +285,17 @@ def test_statsmodels_finds_the_same():
 
 def test_effects_of_classes_help_and_unseen_classes_have_none():
     train, test = landscape()
-    assert mec(random_effects(train, test, log=True, seed=0), test.values) > mec(linear(train, test, log=True, seed=0), test.values) + 0.05
-    plain = random_effects(train, replace(test, class_code=np.full(len(test.values), 99)), log=False, seed=0)
+    scores = [mec(b(train, test, log=True, seed=0), test.values) for b in (linear, random_effects)]
+    assert scores[1] > scores[0] + 0.05
+    unseen = replace(test, class_code=np.full(len(test.values), 99))
+    plain = random_effects(train, unseen, log=False, seed=0)
     known = random_effects(train, test, log=False, seed=0)
     shift = [np.mean((known - plain)[test.class_code == k]) for k in range(4)]
     assert shift == sorted(shift)
-    assert any("1 classes without training rows" in note for note in notes_of(train, replace(test, class_code=np.full(len(test.values), 99))))
+    assert any("1 classes without training rows" in note for note in notes_of(train, unseen))
 
 
-def test_the_right_interval_of_profiles_is_used_where_there_are_no_classes():
+def test_without_classes_the_effect_is_that_of_the_profile():
     # Layers of a profile share an effect; a layer of a known profile is predicted with it.
     rng = np.random.default_rng(2)
     profile, layer = np.repeat(np.arange(100), 3), np.tile([0, 1, 2], 100)

@@ -172,6 +172,8 @@ def test_faults_of_zones():
         LeaveZoneOut().fold_of(rows.drop(columns="zone"), groups)
     with pytest.raises(ModelError, match="one zone once places are kept whole"):
         LeaveZoneOut().fold_of(pd.DataFrame({"zone": [0, 0, 1]}), np.zeros(3, dtype=int))
+    with pytest.raises(ModelError, match="zone 'humid'; expected codes"):
+        LeaveZoneOut().fold_of(rows.assign(zone="humid"), groups)
     with pytest.raises(ModelError, match="no rows"):
         LeaveZoneOut().fold_of(rows[:0], groups[:0])
 
@@ -192,6 +194,13 @@ def test_a_place_of_the_period_held_back_does_not_train():
     assert "1 of 6 rows have no year; they are never held back and are left out" in LeaveTimeOut().notes(rows, groups)[0]
     assert "2 of 3 places were sampled in several periods and are kept out" in LeaveTimeOut().notes(rows, groups)[1]
     assert "are on both sides" in LeaveTimeOut(strict=False).notes(rows, groups)[1]
+
+
+def test_missing_years_and_zones_of_any_kind():
+    rows = pd.DataFrame({"year": pd.array([1985, None, 2001], dtype="Int64"), "zone": pd.array([0, None, 1], dtype="Int64")})
+    assert LeaveTimeOut().fold_of(rows).tolist() == [0, -1, 1]
+    assert LeaveZoneOut().fold_of(rows, np.arange(3)).tolist() == [1, 0, 2]
+    assert LeaveTimeOut().fold_of(rows.assign(year=["1985", "", "2001"])).tolist() == [0, -1, 1]
 
 
 def test_faults_of_time():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import Transformer
 from scipy.special import gamma as gamma_function
 from scipy.special import kv
 
@@ -17,7 +18,8 @@ LAGS = 100.0 * np.arange(1, 16) ** 2
 
 def lags_of(gamma, distance=LAGS, pairs=100, **more):
     n = len(distance)
-    return pd.DataFrame({"lag": np.arange(1, n + 1), "distance_m": distance, "gamma": gamma, "pairs": pairs, "direction_deg": np.nan} | more)
+    columns = {"lag": np.arange(1, n + 1), "distance_m": distance, "gamma": gamma, "pairs": pairs, "direction_deg": np.nan}
+    return pd.DataFrame(columns | more)
 
 
 def sectors_of(truth, sectors=6):
@@ -259,17 +261,41 @@ def test_bad_input_is_one_line(make, line):
 
 @pytest.mark.parametrize(
     ("model", "peer", "scale"),
-    [("spherical", "Spherical", 1.0), ("exponential", "Exponential", np.log(20)), ("gaussian", "Gaussian", np.sqrt(np.log(20))), ("matern15", "Matern", MATERN15)],
+    [
+        ("spherical", "Spherical", 1.0),
+        ("exponential", "Exponential", np.log(20)),
+        ("gaussian", "Gaussian", np.sqrt(np.log(20))),
+        ("matern15", "Matern", MATERN15),
+    ],
 )
 def test_gstools_has_the_same_curves_and_fits_them_alike(model, peer, scale):
     gs = pytest.importorskip("gstools", reason="GSTools is not installed; it is no dependency (LGPL)")
     ours = Variogram(model, 0.5, 2.0, 9000.0)
     more = {"nu": 1.5} if peer == "Matern" else {}
-    # GSTools' Matern has sqrt(nu) * h / len_scale inside, and Gaussian and the others a rescale of their own: switch it to one.
+    # GSTools has sqrt(nu) * h / len_scale inside its Matern; the rescaling of all is switched off.
     factor = np.sqrt(1.5) if peer == "Matern" else 1.0
     theirs = getattr(gs, peer)(dim=2, var=2.0, nugget=0.5, len_scale=9000.0 / scale * factor, rescale=1.0, **more)
     assert theirs.variogram(LAGS) == pytest.approx(ours.gamma(LAGS), rel=1e-9)
     again = getattr(gs, peer)(dim=2, rescale=1.0, **more)
-    again.fit_variogram(LAGS, ours.gamma(LAGS), init_guess={"default": "current", "len_scale": 3000.0, "nugget": 0.1}, **({"nu": False} if more else {}))
+    start = {"default": "current", "len_scale": 3000.0, "nugget": 0.1}
+    again.fit_variogram(LAGS, ours.gamma(LAGS), init_guess=start, **({"nu": False} if more else {}))
     fit = fit_variogram(lags_of(ours.gamma(LAGS)), (model,))
-    assert (fit.nugget, fit.partial_sill, fit.range_m) == pytest.approx((again.nugget, again.var, again.len_scale * scale / factor), rel=1e-3)
+    peers = (again.nugget, again.var, again.len_scale * scale / factor)
+    assert (fit.nugget, fit.partial_sill, fit.range_m) == pytest.approx(peers, rel=1e-3)
+
+
+def test_zinc_along_the_meuse_has_the_range_that_is_in_textbooks(shared):
+    # gstat's own example: log zinc, 15 lags up to a third of the diagonal, spherical with nugget 0.05, partial sill 0.59, range 897 m.
+    table = pd.read_csv(shared / "data" / "meuse" / "meuse.csv")
+    lon, lat = Transformer.from_crs("EPSG:28992", "EPSG:4326", always_xy=True).transform(table["x"], table["y"])
+    empirical = empirical_variogram(lon, lat, np.log(table["zinc"]), bins=np.linspace(0, 1596.6, 16))
+    # gstat's pairs by lag, to the few that the projection moves over an edge.
+    assert empirical["pairs"].to_numpy()[:3] == pytest.approx([57, 299, 419], abs=3)
+    fit = fit_variogram(empirical, ("spherical",))
+    assert (fit.nugget, fit.partial_sill) == pytest.approx((0.05, 0.59), abs=0.03)
+    # gstat weighs by pairs / h**2, which trusts the shortest lags more.
+    assert fit.range_m == pytest.approx(897, rel=0.07)
+    turned = fit_variogram(empirical_variogram(lon, lat, np.log(table["zinc"]), bins=np.linspace(0, 1596.6, 16), directions=4))
+    # The river flows to the north: gstat's example has 45 degrees.
+    assert turned.anisotropy_angle_deg == pytest.approx(45, abs=15)
+    assert turned.anisotropy_ratio < 0.6

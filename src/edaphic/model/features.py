@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
-from edaphic.model.screening import screen_correlation as screen_correlation
 
 DEPTH_FEATURES = ("top_cm", "bottom_cm")
 ENCODINGS = ("onehot", "ordered")

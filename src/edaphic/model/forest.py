@@ -9,7 +9,7 @@ of stocks, not the exponential of a mean of logarithms: no back-transformation b
 
 The trees are grown by :mod:`edaphic.model.grow`, or by scikit-learn where the settings say so. Both mean the same by a setting: rows are
 counted once, however often the bootstrap drew them; a constant feature counts as tried. A weight multiplies the bootstrap count of its
-row, in splits, means and quantiles: of a row of weight 2 a forest expects what it expects of two rows.
+row, in splits, means and quantiles, so a row of weight 2 counts as two; the bootstrap draws rows, whatever their weights.
 """
 
 from __future__ import annotations
@@ -206,7 +206,8 @@ def train_oob(
 
     As :func:`train`. The second result, float64 (n,), is on the scale of the trees, NaN where every tree used the row.
     """
-    return tuple(_grown(features, values, settings, weights, log, seed, workers, oob=True))
+    grown = _grown(features, values, settings, weights, log, seed, workers, oob=True)
+    return grown.forest, grown.oob
 
 
 def _grown(
@@ -287,8 +288,9 @@ def _edaphic(job: Job) -> Grown:
     order = np.argsort(job.values, kind="stable")
     rule = rule_of(job.settings, job.features.shape[1])
     grown = grow_forest(
-        job.features[order], job.values[order], job.fitted[order], job.weights[order], rule, job.settings.trees, job.seed, job.workers, job.oob
-    )
+        job.features[order], job.values[order], job.fitted[order], job.weights[order], rule, job.settings.trees, job.seed,
+        job.workers, job.oob,
+    )  # fmt: skip
     oob = np.empty(len(order))
     oob[order] = grown.pop("oob")
     return Grown(Forest(**grown, values=job.values[order], log=job.log), oob)

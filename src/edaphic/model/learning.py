@@ -15,11 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
+from edaphic.model.derived import target_derived
 from edaphic.model.features import DEPTH_FEATURES, Encoder, design_matrix, make_encoder
 from edaphic.model.fit import Interval, SoilModel, Target, TrainingTable, class_means, fit
 from edaphic.model.forest import Settings, train_oob
 from edaphic.model.quick import quick_scores
-from edaphic.model.screening import eliminate_vif, screen_correlation, target_derived
+from edaphic.model.screening import eliminate_vif, screen_correlation
 from edaphic.model.selection import search
 from edaphic.model.tuning import METRICS, tune
 from edaphic.model.zones import AnyModel, ZonedModel, zones_with_enough
@@ -248,7 +249,7 @@ def _search(
         best=how.best,
         rank=how.rank,
         rule=how.rule,
-        protected=learner.protected,
+        protected=tuple(name for name in learner.protected if name in kept),
         log=learner.target.log,
         seed=learner.seed,
         workers=learner.workers,

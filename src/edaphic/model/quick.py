@@ -116,7 +116,10 @@ def _all_tasks(
         subset, (inside, outside) = subsets[number // len(parts)], parts[number % len(parts)]
         own = part_of_features(coded, subset)
         return float(
-            _fold_error(*own, fitted, weights, rule_of(settings, len(subset)), known, settings.trees, inside, np.unique(inside), outside)
+            _fold_error(
+                *own, fitted, weights, rule_of(settings, len(subset)), known, settings.trees, inside, np.unique(inside), outside,
+                np.unique(outside),
+            )  # fmt: skip
         )
 
     with ThreadPoolExecutor(workers) as pool:
@@ -125,16 +128,16 @@ def _all_tasks(
 
 
 @njit(cache=True, nogil=True)
-def _fold_error(codes, levels, starts, fitted, weights, rule, seed, trees, inside, distinct, outside):  # type: ignore[no-untyped-def]
+def _fold_error(codes, levels, starts, fitted, weights, rule, seed, trees, inside, distinct, outside, asked):  # type: ignore[no-untyped-def]
     """Weighted sum of squared errors of one forest at the test rows."""
     n, count = len(fitted), len(distinct)
-    nodes, space = make_nodes(count, rule.leaf), make_space(count, len(outside), len(codes))
+    nodes, space = make_nodes(count, rule.leaf), make_space(count, len(asked), len(codes))
     drawn, rows, gains = np.empty(n), np.empty(count, np.uint32), np.zeros(len(codes))
-    state, total, others = np.zeros(1, np.uint64), np.zeros(n), np.empty(len(outside), np.uint32)
+    state, total, others = np.zeros(1, np.uint64), np.zeros(n), np.empty(len(asked), np.uint32)
     for tree in range(trees):
         seeded(state, seed, tree)
         used = bag(state, inside, distinct, weights, drawn, rows)
-        others[:] = outside
+        others[:] = asked
         grow_tree(
             codes, levels, starts, fitted, drawn, rows, used, others, len(others), total, rule, space, nodes, gains, state
         )  # fmt: skip

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
 from edaphic.model.forest import Settings, train
-from edaphic.model.selection import faults_of_folds
+from edaphic.model.ranking import faults_of_folds
 from edaphic.model.traverse import predict
 
 MAX_FEATURES = (0.1, 0.2, 1 / 3, 0.5, 0.7)

@@ -9,7 +9,7 @@ from edaphic.recipe.load import dump, load, load_profiles, parse, profiles_from,
 from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Terrain
 from edaphic.recipe.model import Forest, Model, Screen, Select, Tune
 from edaphic.recipe.paths import check_files, named_to_make
-from edaphic.recipe.recipe import ProfileRecipe, Recipe, whole_layer
+from edaphic.recipe.recipe import BETA_SHALLOW_CM, ProfileRecipe, Recipe, whole_layer
 from edaphic.recipe.soil import (
     BulkDensitySource,
     Columns,
@@ -26,6 +26,7 @@ from edaphic.recipe.where import address, resolve, table_file
 from edaphic.recipe.work import Account, ByPolygons, ByRaster, Comparison, Maps, Report, Truth
 
 __all__ = [
+    "BETA_SHALLOW_CM",
     "Account",
     "BulkDensitySource",
     "ByPolygons",

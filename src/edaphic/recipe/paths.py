@@ -11,6 +11,7 @@ from edaphic.recipe.grid import GridLike, GridRegion
 from edaphic.recipe.inputs import has_years, is_elsewhere, is_pattern
 from edaphic.recipe.load import report
 from edaphic.recipe.recipe import Recipe
+from edaphic.recipe.soil import ProfileSource
 from edaphic.recipe.where import is_there, resolve, table_file
 
 
@@ -42,11 +43,21 @@ def _named_files(recipe: Recipe) -> Iterator[tuple[Loc, str]]:
         yield ("grid", "like"), recipe.grid.like
     if isinstance(recipe.grid, GridRegion):
         yield ("grid", "region"), recipe.grid.region
-    for place, source in enumerate(recipe.profiles.sources):
+    tables: list[tuple[Loc, ProfileSource]] = [
+        (("profiles", "sources", place), source) for place, source in enumerate(recipe.profiles.sources)
+    ]
+    tables += [
+        (("evidence", "independent", number, "sources", place), source)
+        for number, entry in enumerate(recipe.evidence.independent)
+        for place, source in enumerate(entry.sources)
+    ]
+    for loc, source in tables:
         for key, name in (("horizons", source.horizons), ("sites", source.sites)):
             file = None if name is None else table_file(name)
             if file is not None:
-                yield ("profiles", "sources", place, key), file
+                yield (*loc, key), file
+    for place, product in enumerate(recipe.evidence.products):
+        yield ("evidence", "products", place, "path"), product.path
     for key, grid in (
         ("bulk_density_grid", recipe.profiles.bulk_density_grid),
         ("coarse_fragments_grid", recipe.profiles.coarse_fragments_grid),

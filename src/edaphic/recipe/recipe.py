@@ -107,6 +107,10 @@ def _layers_are_mapped(sound: _Sound) -> list[Fault]:
         for key, others in (("compare", sound.account.compare), ("truth", sound.account.truth))
         for place, other in enumerate(others)
         if other.layer not in mapped
+    ] + [
+        Fault(("evidence", "products", place, "layer"), repr(layer_text(product.layer)), expected)
+        for place, product in enumerate(() if sound.evidence is None else sound.evidence.products)
+        if product.layer not in mapped
     ]
 
 
@@ -121,6 +125,10 @@ def _units_fit_the_target(sound: _Sound) -> list[Fault]:
         for key, others in (("compare", sound.account.compare), ("truth", sound.account.truth))
         for place, other in enumerate(others)
         if other.unit not in units
+    ] + [
+        Fault(("evidence", "products", place, "unit"), repr(product.unit), f"a unit of {target}, one of {', '.join(units)}")
+        for place, product in enumerate(() if sound.evidence is None else sound.evidence.products)
+        if product.unit not in units
     ]
 
 
@@ -134,6 +142,15 @@ def _masks_and_divisions_are_classes(sound: _Sound) -> list[Fault]:
     if sound.account is not None:
         by = enumerate(sound.account.by)
         asked += [(("account", "by", place), name) for place, name in by if isinstance(name, str)]
+    if sound.model is not None and sound.model.zones is not None:
+        asked.append((("model", "zones"), sound.model.zones))
+    if sound.evidence is not None:
+        asked += [(("evidence", "by", place), name) for place, name in enumerate(sound.evidence.by)]
+        asked += [
+            (("evidence", "independent", place, "strata"), entry.strata)
+            for place, entry in enumerate(sound.evidence.independent)
+            if entry.strata is not None
+        ]
     names = [layer.own_name for layer in sound.covariates.layers if layer.kind == "class" and layer.own_name]
     names += [sound.covariates.zones.name] if sound.covariates.zones is not None else []
     expected = "a covariate of kind class" + (f", one of {', '.join(names)}" if names else "")
@@ -167,7 +184,7 @@ def _interval_has_its_names(sound: _Sound) -> list[Fault]:
 
 def _accounts_are_of_stocks(sound: _Sound) -> list[Fault]:
     """Contents (g/kg) do not add up to totals."""
-    if sound.model is None or sound.account is None or sound.model.target not in ("soc", "log_soc"):
+    if sound.model is None or sound.account is None or sound.model.target not in ("soc", "log_soc", "beta"):
         return []
     return [
         Fault(("account", key), f"{key} beside the target {sound.model.target}", "a target of stock or density, or no such key")
@@ -176,10 +193,41 @@ def _accounts_are_of_stocks(sound: _Sound) -> list[Fault]:
     ]
 
 
+def _zones_are_there_to_leave_out(sound: _Sound) -> list[Fault]:
+    """The design that leaves zones out needs them."""
+    if sound.model is None or sound.model.zones is not None:
+        return []
+    used: list[tuple[tuple[str | int, ...], str]] = [
+        (("model", "tune", "design"), sound.model.tune.design),
+        (("model", "select", "design"), sound.model.select.design),
+    ]
+    if sound.evidence is not None:
+        used += [(("evidence", "designs", place), name) for place, name in enumerate(sound.evidence.designs)]
+    expected = "a class covariate as model.zones, or another design"
+    return [Fault(loc, "'zone' without model.zones", expected) for loc, name in used if name == "zone"]
+
+
+def _beta_is_of_one_layer(sound: _Sound) -> list[Fault]:
+    """Beta tells how carbon of a whole column is shared out over depth."""
+    if sound.model is None or sound.profiles is None or sound.model.target != "beta":
+        return []
+    layers = sound.profiles.layers
+    if len(layers) == 1 and layers[0][0] == 0 and layers[0][1] > BETA_SHALLOW_CM:
+        return []
+    found = f"[{', '.join(map(layer_text, layers))}] with the target beta"
+    return [Fault(("profiles", "layers"), found, f"one layer from 0 cm to below {BETA_SHALLOW_CM:g} cm, such as [0-100]")]
+
+
+BETA_SHALLOW_CM = 20.0
+"""Depth whose stock beta is fitted against that of the whole layer."""
+
+
 _RULES: tuple[Callable[[_Sound], list[Fault]], ...] = (
     _layers_are_mapped,
     _units_fit_the_target,
     _masks_and_divisions_are_classes,
     _interval_has_its_names,
     _accounts_are_of_stocks,
+    _zones_are_there_to_leave_out,
+    _beta_is_of_one_layer,
 )

@@ -10,18 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edaphic.report.designs import design_name, designs_of
 from edaphic.report.folder import RunFolder
-from edaphic.report.words import count, is_known, layer_text, quantity
+from edaphic.report.words import is_known, layer_text
 
-DESIGN_ORDER = ("profile", "block")
-IN_SAMPLE = "in_sample"
 ALL_LAYERS = "all layers"
-
-DESIGN_WORDS: Mapping[str, str] = {
-    "profile": "whole profiles left out",
-    "block": "whole blocks of land left out",
-    "in_sample": "the profiles the model was fitted to",
-}
 
 
 @dataclass(frozen=True)
@@ -60,16 +53,6 @@ def interval_of(run: RunFolder) -> float:
     return float(setting) if isinstance(setting, (int, float)) and not isinstance(setting, bool) else 0.9
 
 
-def designs_of(table: pd.DataFrame | None, *, with_in_sample: bool = False) -> list[str]:
-    """Cross-validation designs of a table, profile and block first; the in-sample one only on request, and last."""
-    if table is None:
-        return []
-    found = list(dict.fromkeys(table["design"]))
-    ordered = [name for name in DESIGN_ORDER if name in found]
-    ordered += [name for name in found if name not in (*DESIGN_ORDER, IN_SAMPLE)]
-    return ordered + ([IN_SAMPLE] if with_in_sample and IN_SAMPLE in found else [])
-
-
 def natural(metrics: pd.DataFrame) -> pd.DataFrame:
     """Rows on the scale of the target itself."""
     return metrics[metrics["scale"] != "log"]
@@ -99,7 +82,7 @@ def calibration(run: RunFolder, design: str, name: str, group: str = ALL_LAYERS)
     rows = table[table["design"] == design]
     found = rows[rows["group"] == group]
     if found.empty and group == ALL_LAYERS:
-        groups = rows[~rows["group"].str.startswith("decile")]
+        groups = rows[rows["group"].str.endswith(" cm")]
         found = groups if len(groups) == 1 else found
     return float(found[name].iloc[0]) if len(found) else math.nan
 
@@ -116,20 +99,6 @@ def held_out(run: RunFolder, design: str) -> pd.DataFrame | None:
         hull = (min(top for top, _ in layers), max(bottom for _, bottom in layers))
         known &= pd.Series([pair != hull for pair in pairs], index=table.index)
     return table.loc[known]
-
-
-def design_words(run: RunFolder, design: str) -> str:
-    """What a design leaves out, with the size of its blocks and the number of its folds where the run tells them."""
-    words = DESIGN_WORDS.get(design, "as the recipe says")
-    details = []
-    if design == "block" and is_known(run.designs.get("block_km")):
-        blocks = (
-            f"{count(run.designs.get('blocks'))} blocks of " if is_known(run.designs.get("blocks")) else "blocks of "
-        )
-        details.append(f"{blocks}{quantity(run.designs['block_km'], 'km')} a side")
-    if design != IN_SAMPLE and is_known(run.designs.get("folds")):
-        details.append(f"{count(run.designs['folds'])} folds")
-    return f"{words} ({', '.join(details)})" if details else words
 
 
 def evidence_name(run: RunFolder, layer: tuple[float, float]) -> str:
@@ -259,10 +228,10 @@ def depth_table(run: RunFolder, target: Target) -> tuple[pd.DataFrame, str, str]
 
 
 def _depth_rows(run: RunFolder, target: Target) -> tuple[pd.DataFrame | None, str]:
-    designs = designs_of(run.table("out_of_fold"))
+    designs = designs_of(run, "out_of_fold")
     rows = held_out(run, designs[0]) if designs else None
     if rows is not None:
-        return rows, f"held-out predictions of the {designs[0]} design and the values observed there"
+        return rows, f"held-out predictions of the {design_name(designs[0])} design and the values observed there"
     column = {"SOC stock": "soc_stock_kg_m2", "SOC density": "soc_density_kg_m3", "SOC content": "soc_g_kg"}.get(
         target.name
     )

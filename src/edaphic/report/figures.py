@@ -11,11 +11,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from edaphic.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, SKY, VALUES, VERMILION, new_figure, styled
+from edaphic.report.designs import design_name
+from edaphic.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    VALUES,
+    VERMILION,
+    YELLOW,
+    new_figure,
+    styled,
+)
 from edaphic.report.words import group_text, number, unit_text
 
-DESIGN_COLOURS = {"profile": BLUE, "block": VERMILION}
-DESIGN_MARKERS = {"profile": "o", "block": "s"}
+DESIGN_COLOURS = {"knndm": GREEN, "profile": BLUE, "block": VERMILION, "strata_in_proportion": SKY, "hold_out": PURPLE}
+DESIGN_COLOURS |= {"strata_left_out": ORANGE, "zone": YELLOW, "time": BLACK, "random": GREY}
+DESIGN_MARKERS = {"knndm": "D", "profile": "o", "block": "s", "strata_in_proportion": "p", "hold_out": "h"}
+DESIGN_MARKERS |= {"strata_left_out": "^", "zone": "v", "time": "<", "random": "X"}
 _FEW_POINTS = 300
 _MANY = 20
 _LOWEST_MEC = -1.0
@@ -75,8 +92,8 @@ def observed_predicted(
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
     axes.grid(True)
-    axes.set_xlabel(_with_unit("predicted", unit))
-    axes.set_ylabel(_with_unit("observed", unit))
+    axes.set_xlabel(with_unit("predicted", unit))
+    axes.set_ylabel(with_unit("observed", unit))
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     return figure
 
@@ -128,14 +145,14 @@ def skill(metrics: pd.DataFrame) -> Figure:
         shown = np.maximum(mec, _LOWEST_MEC)
         colour = DESIGN_COLOURS.get(design, GREEN)
         axes.hlines(y, np.maximum(low, _LOWEST_MEC), np.maximum(high, _LOWEST_MEC), color=colour, linewidth=2.2)
-        axes.plot(shown, y, DESIGN_MARKERS.get(design, "D"), color=colour, markersize=7, linestyle="none", label=design)
+        axes.plot(shown, y, DESIGN_MARKERS.get(design, "D"), color=colour, markersize=7, linestyle="none", label=design_name(design))
         for at, value in zip(y[mec < _LOWEST_MEC], mec[mec < _LOWEST_MEC], strict=True):
             axes.annotate(f" ← {number(float(value))}", (_LOWEST_MEC, at), va="center", fontsize=9)
         plain = rows["mec_layer_mean"].to_numpy()
         known = np.isfinite(plain) & (plain > _SEEN_MEC)
         if known.any():
             axes.plot(
-                plain[known], y[known], "|", color=BLACK, markersize=11, markeredgewidth=1.8, linestyle="none",
+                plain[known], y[known], "|", color=BLACK, markersize=9, markeredgewidth=1.8, linestyle="none",
                 label="depth alone" if place == 0 else None,
             )  # fmt: skip
     axes.axvline(0.0, color=GREY, linewidth=1.0)
@@ -144,7 +161,7 @@ def skill(metrics: pd.DataFrame) -> Figure:
     axes.set(ylim=(len(layers) - 0.5, -0.5), xlim=(max(_LOWEST_MEC, least) - 0.04, 1.0))
     axes.set_xlabel("MEC (1 perfect, 0 no better than the mean)")
     axes.grid(True, axis="x")
-    _legend_above(axes, "Share of variance explained")
+    legend_above(axes, "Share of variance explained")
     return figure
 
 
@@ -178,9 +195,9 @@ def coverage(calibration: pd.DataFrame, tolerance: float = 0.03) -> Figure:
         if np.isfinite(before).any():
             axes.plot(
                 before, y, marker, markerfacecolor="white", markeredgecolor=colour, markersize=7, linestyle="none",
-                label=f"{design}, before",
+                label=f"{design_name(design)}, before",
             )  # fmt: skip
-        axes.plot(after, y, marker, color=colour, markersize=7, linestyle="none", label=f"{design}, after")
+        axes.plot(after, y, marker, color=colour, markersize=7, linestyle="none", label=f"{design_name(design)}, after")
     axes.set_yticks(range(len(groups)), [group_text(group) for group in groups])
     values = calibration[["coverage", "coverage_raw"]].to_numpy(dtype=float)
     low = min(nominal - 0.08, float(np.nanmin(values)) - 0.02)
@@ -191,7 +208,7 @@ def coverage(calibration: pd.DataFrame, tolerance: float = 0.03) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     axes.set_xlabel(f"held-out observations inside the {100 * nominal:g} % interval")
     axes.grid(True, axis="x")
-    _legend_above(axes, "Coverage of the intervals")
+    legend_above(axes, "Coverage of the intervals")
     return figure
 
 
@@ -225,7 +242,7 @@ def tails(deciles: pd.DataFrame, *, title: str) -> Figure:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * abs(value):.3g} %"))
     axes.set_ylabel("share of observations")
     axes.grid(True, axis="y")
-    _legend_above(axes, title)
+    legend_above(axes, title)
     return figure
 
 
@@ -252,7 +269,7 @@ def importance(table: pd.DataFrame, *, unit: str) -> Figure:
     axes.set_yticks(y, [_shorten(name) for name in top["feature"]], parse_math=False)
     axes.set_ylim(len(top) - 0.4, -0.6)
     axes.axvline(0.0, color=GREY, linewidth=0.8)
-    axes.set_xlabel(_with_unit("increase of RMSE when shuffled", unit))
+    axes.set_xlabel(with_unit("increase of RMSE when shuffled", unit))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(True, axis="x")
     axes.set_title("Which covariates carry the map")
@@ -292,13 +309,13 @@ def depth_profile(table: pd.DataFrame, *, unit: str, quantity: str) -> Figure:
     axes.set(ylim=(bottom.max(), min(0.0, top.min())), xlim=(min(0.0, column["observed_q05"].min()), None))
     axes.set_ylabel("depth (cm)")
     axes.yaxis.set_major_locator(FixedLocator(sorted({0.0, *top.tolist(), *bottom.tolist()})))
-    axes.set_xlabel(_with_unit(quantity, unit))
+    axes.set_xlabel(with_unit(quantity, unit))
     axes.grid(True, axis="x")
-    _legend_above(axes, "Observed and predicted by depth")
+    legend_above(axes, "Observed and predicted by depth")
     return figure
 
 
-def _legend_above(axes: Axes, title: str, columns: int = 2) -> None:
+def legend_above(axes: Axes, title: str, columns: int = 2) -> None:
     """Title and, below it, the legend: both outside the axes, so that no data are hidden."""
     figure = axes.get_figure()
     assert figure is not None
@@ -310,7 +327,8 @@ def _legend_above(axes: Axes, title: str, columns: int = 2) -> None:
     )  # fmt: skip
 
 
-def _with_unit(text: str, unit: str) -> str:
+def with_unit(text: str, unit: str) -> str:
+    """The label of an axis with its unit in brackets."""
     return f"{text} ({unit_text(unit)})" if unit else text
 
 

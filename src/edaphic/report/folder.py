@@ -18,98 +18,21 @@ import pandas as pd
 import yaml
 
 from edaphic.errors import RunError
+from edaphic.report.formats import FORMATS, TableFormat
 
 _Parsed = TypeVar("_Parsed")
 
 
-@dataclass(frozen=True)
-class TableFormat:
-    """Columns of one table: ``needed`` ones are a fault when missing, ``wanted`` ones are filled with blanks."""
-
-    path: str
-    needed: tuple[str, ...]
-    wanted: tuple[str, ...] = ()
-    text: frozenset[str] = frozenset()
-
-
-def _format(path: str, needed: str, wanted: str = "", text: str = "") -> TableFormat:
-    return TableFormat(path, tuple(needed.split()), tuple(wanted.split()), frozenset(text.split()))
-
-
-_BOUNDS = "independent_low_Tg independent_high_Tg fully_correlated_low_Tg fully_correlated_high_Tg"
-
-FORMATS: dict[str, TableFormat] = {
-    "layers": _format(
-        "profiles/layers.parquet",
-        "profile_id top_cm bottom_cm soc_stock_kg_m2",
-        "year soc_density_kg_m3 soc_g_kg coverage organic_soil below status source value_sd sd_soc_kg_m2 sd_method_kg_m2"
-        " sd_bulk_density_kg_m2 sd_coarse_fragments_kg_m2 sd_spline_kg_m2 sd_coverage_kg_m2",
-        "profile_id bulk_density_source below status source",
-    ),
-    "repairs": _format(
-        "profiles/repairs.csv", "profile_id row fault action", "", "profile_id fault action before after"
-    ),
-    "covariates": _format(
-        "covariates/layers.csv",
-        "name kind",
-        "path unit source_crs source_resolution resampling nodata valid_share",
-        "name path kind unit source_crs source_resolution resampling nodata",
-    ),
-    "periods": _format("covariates/periods.csv", "name period samples", "outside largest_gap_years", "name period"),
-    "climate": _format("covariates/climate.evidence.csv", "field n loo_rmse", "random_spline_rmse block_spline_rmse", "field"),
-    "metrics": _format(
-        "evidence/metrics.csv",
-        "design scale layer n mec rmse bias",
-        "n_profiles ccc r2_pearson bias_low bias_high rmse_low rmse_high mec_low mec_high ccc_low ccc_high"
-        " mec_layer_mean unit",
-        "design scale layer unit",
-    ),
-    "out_of_fold": _format(
-        "evidence/out_of_fold.parquet",
-        "profile_id top_cm bottom_cm design observed predicted",
-        "q05 q95 in_applicability",
-        "profile_id design",
-    ),
-    "calibration": _format(
-        "evidence/calibration.csv",
-        "design group n nominal coverage below above",
-        "coverage_raw mean_width",
-        "design group",
-    ),
-    "importance": _format("evidence/importance.csv", "feature rmse_increase", "rmse_increase_sd unit", "feature unit"),
-    "selection": _format(
-        "evidence/selection.csv", "feature kept", "reason correlated_with r", "feature reason correlated_with"
-    ),
-    "tuning": _format(
-        "evidence/tuning.csv", "candidate score", "max_features min_samples_leaf chosen scale", "max_features scale"
-    ),
-    "stocks": _format(
-        "tables/stocks.csv",
-        "by class top_cm bottom_cm cells area_km2 mean_kg_m2 total_Tg " + _BOUNDS,
-        "class_name unmapped_km2",
-        "by class class_name",
-    ),
-    "comparison": _format(
-        "tables/comparison.csv",
-        "name top_cm bottom_cm",
-        "cells pearson_r spearman_r mean_ours_kg_m2 mean_theirs_kg_m2 factor total_ours_Tg total_theirs_Tg explanation",
-        "name explanation",
-    ),
-    "truth": _format(
-        "tables/truth.csv",
-        "top_cm bottom_cm cells bias rmse mec coverage true_total_Tg total_Tg " + _BOUNDS,
-        "below above inside_independent inside_fully_correlated",
-    ),
-}
-"""Tables that the page reads, by the name used here."""
-
 _TRUTHS = frozenset(
-    {"kept", "chosen", "inside_independent", "inside_fully_correlated", "in_applicability", "organic_soil"}
+    {"kept", "chosen", "taken", "pooled", "enough", "inside_independent", "inside_fully_correlated", "in_applicability", "organic_soil"}
 )
 _MAP_NAME = re.compile(
-    r"(?P<target>.+)_(?P<stat>mean|tree_se|se|spread|applicability|q\d{2,3})"
+    r"(?P<target>.+)_(?P<stat>mean|tree_se|se|spread|applicability|dissimilarity|point_density|q\d{2,3})"
     r"_(?P<top>\d+(?:\.\d+)?)-(?P<bottom>\d+(?:\.\d+)?)cm(?:_(?P<period>\d+-\d+))?\.tif"
 )
+
+OF_COVARIATES = ("applicability", "dissimilarity", "point_density")
+"""Statistics of the covariates alone: one map for all depths, without unit, and never an amount of carbon."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +60,9 @@ class MapLayer:
 class RunFolder:
     """What a finished run left, as the page needs it.
 
-    ``summary``, ``designs`` and ``cells`` are profiles/summary.json, evidence/designs.json and maps/summary.json, empty
-    where they are not there; tables that are not there are None.
+    ``summary``, ``designs`` and ``cells`` are profiles/summary.json, evidence/designs.json and maps/summary.json,
+    ``variogram`` and ``domain`` evidence/variogram.json and applicability.json, empty where they are not there; tables that
+    are not there are None. ``covariate_maps`` are the maps of the covariates alone, by statistic (:data:`OF_COVARIATES`).
     """
 
     path: Path
@@ -151,9 +75,12 @@ class RunFolder:
     points: pd.Series[str] | None
     maps: tuple[MapLayer, ...]
     models: tuple[str, ...]
+    variogram: Mapping[str, Any] = field(default_factory=dict)
+    domain: Mapping[str, Any] = field(default_factory=dict)
+    covariate_maps: Mapping[str, Path] = field(default_factory=dict)
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """One of :data:`FORMATS`, or None where the run has no such table or it has no row."""
+        """One of the tables in formats.py, or None where the run has no such table or it has no row."""
         found = self.tables[name]
         return None if found is None or found.empty else found
 
@@ -196,7 +123,7 @@ def read_run(folder: Path) -> RunFolder:
     Parameters
     ----------
     folder : Path
-        A run folder; see :data:`FORMATS` for the tables and their columns.
+        A run folder; see formats.py for the tables and their columns.
 
     Returns
     -------
@@ -214,13 +141,17 @@ def read_run(folder: Path) -> RunFolder:
     summary = _parse(folder / "profiles" / "summary.json", json.loads, faults, must=False)
     designs = _parse(folder / "evidence" / "designs.json", json.loads, faults, must=False)
     cells = _parse(folder / "maps" / "summary.json", json.loads, faults, must=False)
+    variogram = _parse(folder / "evidence" / "variogram.json", json.loads, faults, must=False)
+    domain = _parse(folder / "evidence" / "applicability.json", json.loads, faults, must=False)
     tables = {name: _table(folder, form, faults) for name, form in FORMATS.items()}
     points = _points(folder / "covariates" / "points.parquet", faults)
     if faults:
         raise RunError(faults)
     models = tuple(sorted(path.parent.name for path in folder.glob("model/*/model.json")))
-    maps = _maps(folder / "maps")
-    return RunFolder(folder, run, recipe, summary, designs, cells, tables, points, maps, models)
+    maps, of_covariates = _maps(folder / "maps")
+    return RunFolder(
+        folder, run, recipe, summary, designs, cells, tables, points, maps, models, variogram, domain, of_covariates
+    )
 
 
 def _parse(path: Path, parser: Callable[[str], Any], faults: list[str], *, must: bool) -> Mapping[str, Any]:
@@ -302,17 +233,22 @@ def _points(path: Path, faults: list[str]) -> pd.Series[str] | None:
     return _texts(found["reason"])
 
 
-def _maps(folder: Path) -> tuple[MapLayer, ...]:
+def _maps(folder: Path) -> tuple[tuple[MapLayer, ...], dict[str, Path]]:
+    """Maps of each layer, and those of the covariates alone, whose depth is all depths: it is no layer of its own."""
+    of_covariates: dict[str, Path] = {}
     groups: dict[tuple[str, str, float, float], dict[str, Path]] = {}
     for path in sorted(folder.glob("*.tif")):
         name = _MAP_NAME.fullmatch(path.name)
-        if name:
+        if name and name["stat"] in OF_COVARIATES:
+            of_covariates[name["stat"]] = path
+        elif name:
             key = (name["target"], name["period"] or "", float(name["top"]), float(name["bottom"]))
             groups.setdefault(key, {})[name["stat"]] = path
     hull = (min((key[2] for key in groups), default=0.0), max((key[3] for key in groups), default=0.0))
-    return tuple(
+    layers = tuple(
         MapLayer(target, top, bottom, period, paths)
         for (target, period, top, bottom), paths in sorted(
             groups.items(), key=lambda item: (item[0][:2], item[0][2:] == hull, item[0][2:])
         )
     )
+    return layers, of_covariates

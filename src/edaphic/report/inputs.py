@@ -10,15 +10,13 @@ import pandas as pd
 from edaphic.report.facts import (
     Target,
     counted,
-    design_words,
-    designs_of,
     single_layers,
     stock_rows,
     without_covariates,
 )
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.maps import read_grid
-from edaphic.report.tables import PageTable, made, text_cell
+from edaphic.report.tables import PageTable, dense, made, text_cell
 from edaphic.report.words import (
     MISSING,
     capital,
@@ -253,36 +251,44 @@ def selection(run: RunFolder) -> PageTable | None:
     dropped = table[[kept is False for kept in table["kept"]]]
     if dropped.empty:
         return None
-    rows = [(r.feature, text_cell(r.reason), text_cell(r.correlated_with), fixed(r.r, 3)) for r in records(dropped)]
-    return made("Covariates left out before the fit", ("Covariate", "Reason", "Correlated with", "r"), rows, (0, 1, 2))
+    rows = [
+        (r.feature, text_cell(r.reason), text_cell(r.correlated_with), fixed(r.r, 3), fixed(r.vif, 1), count(r.step))
+        for r in records(dropped)
+    ]
+    columns = ("Covariate", "Reason", "Correlated with", "r", "VIF when it went", "Step")
+    return dense("Covariates left out before the fit", columns, rows, (0, 1, 2))
 
 
 def tuning(run: RunFolder) -> PageTable | None:
-    """Candidate settings of the forest and their cross-validated error."""
+    """Candidate settings of the forest and their cross-validated score."""
     table = run.table("tuning")
     if table is None:
         return None
     rows = [
         (
-            count(r.candidate), text_cell(_rounded(r.max_features)), count(r.min_samples_leaf), number(r.score, 4),
-            text_cell(r.scale), "chosen" if r.chosen is True else "",
+            count(r.candidate), count(r.trees), text_cell(rounded(r.max_features)), count(r.min_samples_leaf),
+            count(r.max_depth) if is_known(r.max_depth) else "no limit" if table["max_depth"].notna().any() else MISSING,
+            text_cell(r.split), number(r.score, 4), text_cell(r.scale), "chosen" if r.chosen is True else "",
         )
         for r in records(table)
     ]  # fmt: skip
-    columns = ("Candidate", "Covariates tried at a split", "Least samples in a leaf", "RMSE", "Scale", "")
-    return made("Settings tried", columns, rows, (1, 4, 5))
+    metrics = [name for name in dict.fromkeys(table["metric"]) if name]
+    score = SCORE_NAMES.get(metrics[0], metrics[0]) if len(metrics) == 1 else "RMSE"
+    columns = (
+        "Candidate", "Trees of a trial", "Covariates tried at a split", "Least samples in a leaf", "Depth of a tree", "Split rule",
+        score, "Scale", " ",
+    )  # fmt: skip
+    return dense("Settings tried", columns, rows, (2, 5, 7, 8))
 
 
-def _rounded(text: str) -> str:
+SCORE_NAMES = {"rmse": "RMSE", "mae": "MAE", "mec": "MEC", "ccc": "CCC", "r2_pearson": "r² (Pearson)"}
+"""Scores as the page names them."""
+
+
+def rounded(text: str) -> str:
     """A number with three digits, other texts ("sqrt") as they are.
 
-    >>> _rounded("0.3333333333333333"), _rounded("sqrt")
+    >>> rounded("0.3333333333333333"), rounded("sqrt")
     ('0.333', 'sqrt')
     """
     return number(float(text)) if text.replace(".", "", 1).isdigit() else text
-
-
-def evidence_designs(run: RunFolder) -> list[tuple[str, str]]:
-    """Designs of the metrics table and what each leaves out."""
-    names = designs_of(run.table("metrics"), with_in_sample=True)
-    return [(name.replace("_", " "), design_words(run, name)) for name in names]

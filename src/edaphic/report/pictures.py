@@ -7,26 +7,16 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edaphic.report import figures, map_figures
-from edaphic.report.facts import (
-    DESIGN_WORDS,
-    Target,
-    depth_table,
-    designs_of,
-    held_out,
-    interval_of,
-    metric,
-    natural,
-)
+from edaphic.report.facts import Target, depth_table
 from edaphic.report.folder import MapLayer, RunFolder, records
 from edaphic.report.maps import MapImage, read_image, read_like, truth_sources
 from edaphic.report.plausibility import MapFacts
 from edaphic.report.style import png_bytes
-from edaphic.report.words import capital, fixed, is_known, layer_text, number, percent, plural, quantity, unit_text
+from edaphic.report.words import capital, layer_text, number, percent, quantity, unit_text
 from edaphic.units import in_map_unit
 
 Layer = tuple[float, float]
@@ -66,7 +56,8 @@ class LayerPictures:
     note: str
 
 
-def _picture(name: str, figure: Figure, alt: str, caption: str) -> Picture:
+def picture_of(name: str, figure: Figure, alt: str, caption: str) -> Picture:
+    """A figure as a picture."""
     return Picture(name, png_bytes(figure), alt, caption)
 
 
@@ -102,7 +93,7 @@ def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int) -> 
     low, high = map_figures.stretch_limits(mean.values)
     label = f"{target.name} ({target.unit})" if target.unit else target.name
     pictures = [
-        _picture(
+        picture_of(
             f"map_mean_{layer.stem}.png",
             map_figures.value_map(mean, title=f"Mean, {title}", label=label),
             f"Map of the mean {target.name} in {title}: mostly from {number(low)} to {quantity(high, target.unit)}.",
@@ -153,7 +144,7 @@ def _width_picture(
     known = np.isfinite(width.values) & np.isfinite(mean.values) & (mean.values > 0.0)
     middle = float(np.median(width.values[known])) if known.any() else math.nan
     relative = float(np.median(width.values[known] / mean.values[known])) if known.any() else math.nan
-    return _picture(
+    return picture_of(
         f"map_width_{layer.stem}.png",
         map_figures.width_map(
             width, title=f"Uncertainty, {title}", label=f"width of the {level} interval ({target.unit})"
@@ -174,7 +165,7 @@ def _spread_pictures(layer: MapLayer, target: Target, title: str, cells: int) ->
         if stat in layer.paths:
             image = read_image(layer.paths[stat], cells)
             return [
-                _picture(
+                picture_of(
                     f"map_{stat}_{layer.stem}.png",
                     map_figures.width_map(image, title=f"Uncertainty, {title}", label=f"{name} ({target.unit})"),
                     f"Map of the {name} in {title}: mean {quantity(image.mean(), target.unit)}.",
@@ -182,131 +173,6 @@ def _spread_pictures(layer: MapLayer, target: Target, title: str, cells: int) ->
                 )
             ]
     return []
-
-
-def scatter(run: RunFolder, target: Target) -> list[Picture]:
-    """Observed against predicted for each design, on the same axes."""
-    parts = [(design, held_out(run, design)) for design in designs_of(run.table("out_of_fold"))]
-    known = [(design, rows) for design, rows in parts if rows is not None and len(rows)]
-    if not known:
-        return []
-    pooled = pd.concat([rows for _, rows in known])
-    ends, log, beyond = figures.shared_limits(pooled["observed"].to_numpy(), pooled["predicted"].to_numpy())
-    found = []
-    for design, rows in known:
-        figure = figures.observed_predicted(
-            rows["observed"].to_numpy(), rows["predicted"].to_numpy(),
-            title=f"Design: {design}", unit=target.unit, limits=ends, log=log,
-        )  # fmt: skip
-        mec = metric(run, design, "mec")
-        score = f" MEC {fixed(mec)}." if is_known(mec) else ""
-        caption = (
-            f"{capital(design)} design ({DESIGN_WORDS.get(design, 'as the recipe says')}): "
-            f"{plural(len(rows), 'held-out prediction')} of all layers.{score}"
-        )
-        if log:
-            caption += " Logarithmic axes."
-        if beyond:
-            caption += f" {plural(beyond, 'value')} of all designs lie beyond the axes."
-        alt = (
-            f"Observed against predicted {target.name}, {design} design, {len(rows)} points around the 1:1 line.{score}"
-        )
-        found.append(_picture(f"observed_predicted_{_file_text(design)}.png", figure, alt, caption))
-    return found
-
-
-def _file_text(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in name)
-
-
-def skill(run: RunFolder) -> Picture | None:
-    """MEC by layer and design."""
-    table = run.table("metrics")
-    designs = designs_of(table)
-    if table is None or not designs:
-        return None
-    rows = _by_design(natural(table), designs)
-    rows = rows[rows["mec"].notna()]
-    if rows.empty:
-        return None
-    return _picture(
-        "skill.png",
-        figures.skill(rows),
-        f"MEC by layer for the designs {', '.join(designs)}; the numbers are in the table below.",
-        "MEC with its 95 % bootstrap interval. The black tick is what the mean of each layer alone would explain: what "
-        "lies to the right of it is owed to the covariates.",
-    )
-
-
-def _by_design(table: pd.DataFrame, designs: list[str]) -> pd.DataFrame:
-    return pd.concat([table[table["design"] == design] for design in designs])
-
-
-def coverage(run: RunFolder) -> Picture | None:
-    """Coverage by layer, before and after the conformal adjustment."""
-    table = run.table("calibration")
-    designs = designs_of(table)
-    if table is None or not designs:
-        return None
-    rows = _by_design(table, designs)
-    rows = rows[~rows["group"].str.startswith("decile") & rows["coverage"].notna()]
-    if rows.empty:
-        return None
-    nominal = percent(interval_of(run))
-    return _picture(
-        "coverage.png",
-        figures.coverage(rows),
-        f"Coverage of the {nominal} intervals by layer and design, before and after adjustment; numbers in the table.",
-        f"Share of held-out observations inside their {nominal} interval. Hollow: as the forest gives it; full: after "
-        "the conformal adjustment. The grey band is three points either side of the nominal share.",
-    )
-
-
-def tails(run: RunFolder) -> list[Picture]:
-    """Both tails by decile of the prediction, for each design that has deciles."""
-    table = run.table("calibration")
-    found = []
-    for design in designs_of(table):
-        assert table is not None
-        rows = table[(table["design"] == design) & table["group"].str.startswith("decile")]
-        rows = rows[rows["below"].notna() & rows["above"].notna()]
-        if rows.empty:
-            continue
-        order = np.argsort([int("".join(filter(str.isdigit, group)) or 0) for group in rows["group"]], kind="stable")
-        side = percent(0.5 * (1.0 - interval_of(run)))
-        found.append(
-            _picture(
-                f"tails_{_file_text(design)}.png",
-                figures.tails(rows.iloc[order], title=f"Both tails, {design} design"),
-                f"Share of observations above and below the interval by decile of the prediction, {design} design; "
-                f"each should be {side}.",
-                f"{capital(design)} design: observations outside their interval, by decile of the prediction. "
-                f"Each tail should hold {side} (dashed): a longer bar upwards means that high values are missed there.",
-            )
-        )
-    return found
-
-
-def importance(run: RunFolder) -> Picture | None:
-    """The 20 covariates whose shuffling costs most."""
-    table = run.table("importance")
-    if table is None:
-        return None
-    rows = table.sort_values(["rmse_increase", "feature"], ascending=[False, True], kind="stable")
-    rows = rows[rows["rmse_increase"].notna()]
-    if rows.empty:
-        return None
-    unit = next((unit for unit in rows["unit"] if unit), "")
-    top = ", ".join(rows["feature"].head(5))
-    more = f" The table of all {len(rows)} is evidence/importance.csv." if len(rows) > 20 else ""
-    return _picture(
-        "importance.png",
-        figures.importance(rows, unit=unit),
-        f"Permutation importance of the covariates; the first are {top}.",
-        f"How much the error (RMSE{', ' + unit_text(unit) if unit else ''}) grows when one covariate is shuffled, with "
-        "its standard deviation over folds or repeats. Correlated covariates share their importance; it says what the "
-        f"model uses, not what causes carbon.{more}",
-    )
 
 
 def depth(run: RunFolder, target: Target) -> Picture | None:
@@ -317,7 +183,7 @@ def depth(run: RunFolder, target: Target) -> Picture | None:
     table, unit, source = found
     name = "SOC density" if target.is_stock else target.name
     means = "; ".join(f"{layer_text(r.top_cm, r.bottom_cm)} {number(r.observed_mean)}" for r in records(table))
-    return _picture(
+    return picture_of(
         "depth.png",
         figures.depth_profile(table, unit=unit, quantity=name),
         f"{name} by depth; observed means in {unit_text(unit)}: {means}.",
@@ -352,13 +218,13 @@ def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Pi
         known = difference[np.isfinite(difference)]
         size = quantity(float(np.median(np.abs(known))) if known.size else math.nan, target.unit)
         pictures = (
-            _picture(
+            picture_of(
                 f"truth_{layers[layer].stem}.png",
                 map_figures.value_map(true, title=f"True, {title}", label=label, limits=limits),
                 f"Map of the true {target.name} in {title}.",
                 f"True {target.name}, {title}. Mean {quantity(true.mean(), target.unit)}.",
             ),
-            _picture(
+            picture_of(
                 f"truth_difference_{layers[layer].stem}.png",
                 map_figures.difference_map(ours, difference, title=f"Map minus truth, {title}", label=label),
                 f"Map of the difference between the map and the truth in {title}; median size {size}.",

@@ -20,6 +20,7 @@ _R = TypeVar("_R")
 
 # Okabe and Ito's colours, told apart with any kind of colour vision.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
+PURPLE, YELLOW = "#CC79A7", "#B8A500"
 GREY, PALE, INK = "#767676", "#E4E4E4", "#1A1A1A"
 # 128 steps each, so that a map and its letters fit a palette of 256 colours.
 VALUES, WIDTHS, DIFFERENCES = (matplotlib.colormaps[name].resampled(128) for name in ("viridis", "cividis", "RdBu_r"))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from edaphic.report.facts import calibration, designs_of, evidence_name, metric, natural
+from edaphic.report.designs import design_name, designs_of
+from edaphic.report.facts import calibration, evidence_name, metric, natural
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.words import (
     MISSING,
@@ -62,26 +63,43 @@ def metrics(run: RunFolder, scale: str) -> PageTable | None:
     table = natural(table) if scale == "natural" else table[table["scale"] == scale]
     if table.empty:
         return None
-    units = [unit for unit in dict.fromkeys(table["unit"]) if unit]
-    unit = f" ({unit_text(units[0])})" if len(units) == 1 else ""
-    rows = []
-    for design in designs_of(table, with_in_sample=True):
-        for r in records(table[table["design"] == design]):
-            places = decimals_for(r.rmse)
-            rows.append(
-                (
-                    design.replace("_", " "), group_text(r.layer),
-                    with_interval(r.mec, r.mec_low, r.mec_high), fixed(r.mec_layer_mean),
-                    with_interval(r.rmse, r.rmse_low, r.rmse_high, places),
-                    with_interval(r.bias, r.bias_low, r.bias_high, places),
-                    with_interval(r.ccc, r.ccc_low, r.ccc_high), fixed(r.r2_pearson), count(r.n), count(r.n_profiles),
-                )
-            )  # fmt: skip
-    columns = (
-        "Design", "Layer", "MEC", "MEC of depth alone", f"RMSE{unit}", f"Bias{unit}", "CCC", "r² (Pearson)", "n",
-        "Profiles",
+    designs = designs_of(run, "metrics", with_in_sample=True)
+    rows = [
+        (design_name(design), group_text(r.layer), *score_cells(r))
+        for design in designs
+        for r in records(table[table["design"] == design])
+    ]
+    columns = ("Design", "Layer", *score_columns(table["unit"]))
+    return dense(f"Metrics on the {scale} scale, with 95 % bootstrap intervals", columns, rows, (0, 1))
+
+
+def score_columns(units: Iterable[str]) -> tuple[str, ...]:
+    """Headings of :func:`score_cells`; the unit where all rows share it."""
+    known = [unit for unit in dict.fromkeys(units) if unit]
+    unit = f" ({unit_text(known[0])})" if len(known) == 1 else ""
+    return (
+        "MEC", "MEC of depth alone", f"RMSE{unit}", f"MAE{unit}", f"Bias{unit}", "CCC", "r² (Pearson)", "RPIQ", f"CRPS{unit}",
+        "MEC without error of observation", f"RMSE without error of observation{unit}", "n", "Profiles",
     )  # fmt: skip
-    return made(f"Metrics on the {scale} scale, with 95 % bootstrap intervals", columns, rows, (0, 1))
+
+
+def score_cells(r: Any) -> tuple[str, ...]:
+    """Scores of one row with their intervals, as texts."""
+    places = decimals_for(r.rmse)
+    return (
+        with_interval(r.mec, r.mec_low, r.mec_high), fixed(r.mec_layer_mean),
+        with_interval(r.rmse, r.rmse_low, r.rmse_high, places), with_interval(r.mae, r.mae_low, r.mae_high, places),
+        with_interval(r.bias, r.bias_low, r.bias_high, places), with_interval(r.ccc, r.ccc_low, r.ccc_high),
+        fixed(r.r2_pearson), with_interval(r.rpiq, r.rpiq_low, r.rpiq_high), fixed(r.crps, places), fixed(r.mec_net),
+        fixed(r.rmse_net, places), count(r.n), count(r.n_profiles),
+    )  # fmt: skip
+
+
+def dense(caption: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], left: Iterable[int] = (0,)) -> PageTable:
+    """A table without the columns in which no row has a value."""
+    known = [k for k in range(len(columns)) if any(row[k] not in (MISSING, "") for row in rows)]
+    texts = {known.index(k) for k in left if k in known}
+    return made(caption, [columns[k] for k in known], [[row[k] for k in known] for row in rows], texts)
 
 
 def calibration_table(run: RunFolder) -> PageTable | None:
@@ -90,18 +108,28 @@ def calibration_table(run: RunFolder) -> PageTable | None:
     if table is None:
         return None
     rows = [
-        (
-            design.replace("_", " "), group_text(r.group), count(r.n), percent(r.nominal), percent(r.coverage_raw, 1),
-            percent(r.coverage, 1), percent(r.below, 1), percent(r.above, 1), number(r.mean_width),
-        )
-        for design in designs_of(table, with_in_sample=True)
+        (design_name(design), group_text(r.group), *coverage_cells(r))
+        for design in designs_of(run, "calibration", with_in_sample=True)
         for r in records(table[table["design"] == design])
-    ]  # fmt: skip
-    columns = (
-        "Design", "Group", "n", "Nominal", "Coverage before", "Coverage after", "Below the interval",
-        "Above the interval", "Mean width",
+    ]
+    caption = "Coverage of the intervals, before and after the conformal adjustment"
+    return dense(caption, ("Design", "Group", *COVERAGE_COLUMNS), rows, (0, 1))
+
+
+COVERAGE_COLUMNS = (
+    "n", "Nominal", "Coverage before", "Coverage after", "Its 95 % interval", "Below the interval", "Above the interval",
+    "Mean width", "Interval score before", "Interval score after",
+)  # fmt: skip
+"""Headings of :func:`coverage_cells`."""
+
+
+def coverage_cells(r: Any) -> tuple[str, ...]:
+    """Coverage, both tails and width of one group, as texts."""
+    ends = f"{percent(r.coverage_low, 1)} to {percent(r.coverage_high, 1)}" if is_known(r.coverage_low) else MISSING
+    return (
+        count(r.n), percent(r.nominal), percent(r.coverage_raw, 1), percent(r.coverage, 1), ends, percent(r.below, 1),
+        percent(r.above, 1), number(r.mean_width), number(r.interval_score_raw), number(r.interval_score),
     )  # fmt: skip
-    return made("Coverage of the intervals, before and after the conformal adjustment", columns, rows, (0, 1))
 
 
 _STOCK_COLUMNS = (
@@ -219,7 +247,7 @@ def truth_skill(run: RunFolder) -> PageTable | None:
     table = run.table("truth")
     if table is None:
         return None
-    designs = designs_of(run.table("metrics"))
+    designs = designs_of(run, "metrics")
     rows = []
     for r in records(table):
         layer = (r.top_cm, r.bottom_cm)
@@ -235,7 +263,7 @@ def truth_skill(run: RunFolder) -> PageTable | None:
             )
         covered = [percent(calibration(run, d, "coverage", name), 1) for d in designs]
         rows.append((layer_text(*layer), "coverage", percent(r.coverage, 1), *covered))
-    columns = ("Layer", "Measure", "True, over all cells", *(f"Said by {name} design" for name in designs))
+    columns = ("Layer", "Measure", "True, over all cells", *(f"Said by {design_name(name)} design" for name in designs))
     return made("The map against the truth, and what the evidence had said", columns, rows, (0, 1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from edaphic.recipe import GridRegion, Independent, Product
 from edaphic.stages.applying import Where
 from edaphic.stages.covering import build_stack, map_year
 from edaphic.stages.job import Job, grid_of
-from edaphic.stages.soil import make_stocks, read_checked
+from edaphic.stages.soil import make_stocks, read_checked, with_beta
 from edaphic.units import in_map_unit
 from edaphic.validate.applicability import dissimilarity, is_inside
 from edaphic.validate.calibration import adjust, moves_for
@@ -87,6 +87,8 @@ def _predicted(
     recipe = job.recipe.profiles.model_copy(update={"sources": entry.sources})
     read = [read_checked(source, job.address).checked() for source in entry.sources]
     made = make_stocks(recipe, read, job.intervals, path_of=job.address, seed=job.recipe.seed, say=lambda *_: None)
+    if job.target.quantity == "beta":
+        made = replace(made, layers=with_beta(made, job.layers[0][1]))
     layers = made.layers.rename(columns={job.target.column: "value"})
     ours = pd.read_parquet(job.out / "profiles" / "layers.parquet").rename(columns={job.target.column: "value"})
     columns = ["profile_id", "lon", "lat", "year", "top_cm", "bottom_cm", "value"]

@@ -29,6 +29,8 @@ READ: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "profiles": ("tables", "by_depth"),
         "rasters": ("making",),
         "covariates": ("rasters",),
+        "model": ("rasters",),
+        "evidence": ("rasters", "evidence"),
         "maps": ("rasters",),
         "account": ("rasters", "account"),
     }
@@ -54,12 +56,16 @@ def inputs_of(told: Recipe, recipe_path: Path, stages: Iterable[str]) -> Inputs:
     by_depth = [grid for grid in (told.profiles.bulk_density_grid, told.profiles.coarse_fragments_grid) if grid is not None]
     account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
     account |= {by.path for by in told.account.by if not isinstance(by, str)}
+    others = [name for entry in told.evidence.independent for source in entry.sources for name in (source.horizons, source.sites) if name]
+    evidence = {file for name in others if (file := recipe.table_file(name)) is not None}
+    evidence |= {product.path for product in told.evidence.products}
     rasters = _grid(told, recipe_path) | _rasters(told, recipe_path)
     making = _making(told, recipe_path, rasters)
     paths: dict[str, set[Path]] = {
         "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
         "rasters": rasters,
         "account": {recipe.resolve(told, recipe_path, name) for name in account},
+        "evidence": {recipe.resolve(told, recipe_path, name) for name in evidence},
         "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
         "making": set().union(*making.values()),
     }

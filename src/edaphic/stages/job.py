@@ -37,7 +37,7 @@ OF_ZONES = ("covariates.layers", "covariates.max_gap_years", "maps.period")
 
 
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "profiles": ("profiles",),
+    "profiles": ("profiles", "model.target"),
     "rasters": (
         "grid",
         "covariates.terrain",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from edaphic import covariates, profiles
 from edaphic.covariates import Source
 from edaphic.profiles import Column, DepthFunction, Errors, Tidying
+from edaphic.profiles.depth.beta import beta_table, measured_layers
 from edaphic.progress import Say
-from edaphic.recipe import DepthGrid, Profiles, ProfileSource, read_layer, whole_layer
+from edaphic.recipe import BETA_SHALLOW_CM, DepthGrid, Profiles, ProfileSource, read_layer, whole_layer
 from edaphic.stages.job import Job, write_json
 from edaphic.units import to_internal
 
@@ -145,6 +146,16 @@ def _from_grid(grid: DepthGrid | None, quantity: str, horizons: pd.DataFrame, pa
     return profiles.horizon_means_from_layers(horizons, layers, np.column_stack(values))
 
 
+def with_beta(made: Stocks, bottom_cm: float) -> pd.DataFrame:
+    """The layer table with ``beta`` of each profile: by the ratio of its stocks above the bottom and above 20 cm."""
+    pair = [(0.0, BETA_SHALLOW_CM), (BETA_SHALLOW_CM, bottom_cm)]
+    parts, _ = profiles.layer_table(made.horizons, pair)
+    fitted = beta_table(
+        parts, shallow_cm=BETA_SHALLOW_CM, deep_cm=bottom_cm, n_layers=measured_layers(made.horizons, bottom_cm)
+    )
+    return made.layers.assign(beta=made.layers["profile_id"].map(fitted.set_index("profile_id")["beta"]))
+
+
 def stage_profiles(job: Job, work: Path, partial: Path) -> None:
     """Raw tables to clean horizons and to layers."""
     del partial
@@ -157,6 +168,9 @@ def stage_profiles(job: Job, work: Path, partial: Path) -> None:
     made = make_stocks(
         recipe, tables, (*job.layers, *([whole] if whole else [])), path_of=job.address, seed=job.recipe.seed, say=job.say
     )
+    if job.recipe.model.target == "beta":
+        made = replace(made, layers=with_beta(made, job.layers[0][1]))
+        job.say(f"note: beta is fitted at {int(made.layers['beta'].notna().sum())} of {len(made.layers)} profiles", 0, 0)
     far = profiles.far_line(made.layers)
     if far:
         job.say(f"note: {far}", 0, 0)

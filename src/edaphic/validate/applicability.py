@@ -12,7 +12,6 @@ Numbers do not depend on threads or on how a map is cut into tiles (``applicabil
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property

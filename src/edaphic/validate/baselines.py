@@ -19,6 +19,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from edaphic.errors import ModelError
 from edaphic.validate.kriging import Places, gather, leave_out, ordinary_kriging
@@ -29,6 +30,8 @@ from edaphic.validate.variogram import NUGGET, Variogram, fit_variogram
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+LINEAR_ALGEBRA = ThreadpoolController()
+"""Limited to one thread, so that numbers do not depend on the cores; the systems are too small for more to pay."""
 FEWEST_ROWS = 3
 FEWEST_PLACES = 30
 """Places of a layer below which its residuals are not kriged."""
@@ -112,6 +115,7 @@ def class_mean(train: Rows, test: Rows, *, log: bool, seed: int) -> Floats:
     return out
 
 
+@LINEAR_ALGEBRA.wrap(limits=1, user_api="blas")
 def linear(train: Rows, test: Rows, *, log: bool, seed: int) -> Floats:
     """Ridge regression with a level for each layer and slopes that change with the logarithm of depth.
 
@@ -125,6 +129,7 @@ def linear(train: Rows, test: Rows, *, log: bool, seed: int) -> Floats:
     return np.asarray(np.exp(out) * trend.factors(test))
 
 
+@LINEAR_ALGEBRA.wrap(limits=1, user_api="blas")
 def random_effects(train: Rows, test: Rows, *, log: bool, seed: int) -> Floats:
     """Linear mixed model with a random intercept by class, or by profile where there are no classes, fitted by REML.
 
@@ -161,6 +166,7 @@ def random_effects(train: Rows, test: Rows, *, log: bool, seed: int) -> Floats:
     return np.asarray(np.exp(out + variance / 2) * _factors(rest, level, train.layer, test.layer, lost))
 
 
+@LINEAR_ALGEBRA.wrap(limits=1, user_api="blas")
 def regression_kriging(train: Rows, test: Rows, *, log: bool, seed: int) -> Floats:
     """The trend of :func:`linear` plus ordinary kriging of its residuals, layer by layer, from the 50 nearest places.
 

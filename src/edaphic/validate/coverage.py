@@ -1,4 +1,4 @@
-"""How often intervals hold what they should: by layer, by decile of the prediction, by zone, decade and applicability, each tail by itself."""
+"""How often intervals hold what they should: by layer, decile of the prediction, zone, decade and applicability, each tail by itself."""
 
 from __future__ import annotations
 

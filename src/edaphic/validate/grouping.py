@@ -44,12 +44,15 @@ def on_sphere(lon: ArrayLike, lat: ArrayLike, what: str = "rows") -> Floats:
     Raises
     ------
     ModelError
-        A coordinate is missing or not finite.
+        A coordinate is missing, not finite, or no latitude.
     """
     degrees = np.column_stack([np.asarray(lon, dtype=float).ravel(), np.asarray(lat, dtype=float).ravel()])
     bad = int((~np.isfinite(degrees).all(axis=1)).sum())
     if bad:
         raise ModelError(f"evidence: {bad} of {len(degrees)} {what} have no lon or lat; expected the coordinates of each")
+    beyond = int((np.abs(degrees[:, 1]) > 90).sum())
+    if beyond:
+        raise ModelError(f"evidence: {beyond} of {len(degrees)} {what} have a lat beyond 90; expected degrees, lon before lat")
     lam, phi = np.radians(degrees).T
     return np.asarray(EARTH_RADIUS_M * np.column_stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]))
 

@@ -268,7 +268,11 @@ def _zones(X: pd.DataFrame) -> Ints:
         raise ModelError("evidence: no column 'zone'; expected the zone of each row to leave zones out")
     if len(X) == 0:
         raise ModelError("evidence: no rows; expected profiles in two zones or more")
-    zone = pd.to_numeric(X["zone"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    told = pd.to_numeric(X["zone"], errors="coerce")
+    words = X["zone"][told.isna() & X["zone"].notna()]
+    if len(words):
+        raise ModelError(f"evidence: zone '{words.iloc[0]}'; expected codes of zones, whole numbers from zero")
+    zone = told.to_numpy(dtype=float, na_value=np.nan)
     return np.where(np.isfinite(zone) & (zone >= 0), zone, -1).astype(np.int64)
 
 

@@ -173,7 +173,7 @@ class World:
 
     def measured(self, stock: Array, rng: np.random.Generator) -> Array:
         """A stock times a lognormal error of mean 1 and coefficient of variation ``measurement_cv``."""
-        sd = np.sqrt(np.log1p(self.nature.measurement_cv**2))
+        sd = float(np.sqrt(np.log1p(self.nature.measurement_cv**2)))
         return stock * np.exp(sd * rng.standard_normal(stock.shape) - sd**2 / 2.0)
 
     def lon_lat(self, row: Index, col: Index) -> tuple[Array, Array]:
