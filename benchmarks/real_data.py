@@ -28,8 +28,8 @@ from edaphic.validate.crossval import by_layer, predict_rows, score_table
 from edaphic.validate.designs import BlockFolds, Design, KnndmFolds, LeaveTimeOut, ProfileFolds, block_side_m, make_design
 
 LEVELS = (0.05, 0.95)
-PROFILES = {"africa_north": 4000, "wise": 2500, "macedonia": 2000}
-"""Profiles drawn of the large sets."""
+PROFILES = {"africa_north": 5000}
+"""Profiles drawn of the largest set."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,8 @@ def page(table: pd.DataFrame) -> str:
     every = rows[rows["layer"] == "all layers"]
     parts.append(markdown(pd.concat([every[every["set"] == name] for name in order])[shown]))
     parts.append("By layer:")
-    single = rows[rows["layer"] != "all layers"]
+    layered = rows.groupby("set")["layer"].transform("nunique") > 2
+    single = rows[(rows["layer"] != "all layers") & layered]
     single = pd.concat([single[single["set"] == name] for name in order])
     parts.append(markdown(single[["set", "layer", "design", "n", "mec", "mec_95", "mec_log", "rmse", "ccc", "coverage"]]))
     first = rows.groupby("set", sort=False).first().loc[order].reset_index()

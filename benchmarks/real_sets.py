@@ -199,8 +199,9 @@ def mangrove(data: Path, seed: int = 1) -> RealSet:
     raw = pd.read_csv(root / "mangrove_soc_regression_matrix.csv.gz")
     names = list(raw.columns[9:])
     lon, lat = decode(raw["olc_id"])
-    told = raw.assign(lon=lon, lat=lat, year=raw["observation_year"], profile_id=raw["olc_id"] + "_" + raw["observation_year"].astype(str))
-    told = told.rename(columns={"hzn_top": "top_cm", "hzn_bot": "bottom_cm", "oc_d": "soc_g_kg"})
+    year = raw["observation_year"]
+    at = pd.DataFrame({"lon": lon, "lat": lat, "year": year, "profile_id": raw["olc_id"] + "_" + year.astype(str)})
+    told = pd.concat([raw.rename(columns={"hzn_top": "top_cm", "hzn_bot": "bottom_cm", "oc_d": "soc_g_kg"}), at], axis=1)
     use = told[["soc_g_kg", "top_cm", "bottom_cm"]].notna().all(axis=1) & (told["bottom_cm"] > told["top_cm"])
     told = told[use & (told["soc_g_kg"] > 0)].reset_index(drop=True)
     layers: Layers = ((0.0, 30.0), (30.0, 100.0))
@@ -223,7 +224,8 @@ def _mangrove_cells(root: Path, kept: Sequence[str], seed: int) -> pd.DataFrame:
         row, col = np.nonzero(np.isfinite(source.read(1)))
         drawn = np.random.default_rng(seed).permutation(len(row))[: 2 * CELLS]
         row, col = row[drawn], col[drawn]
-        x, y = source.transform @ (col + 0.5, row + 0.5) if hasattr(source.transform, "__matmul__") else source.transform * (col + 0.5, row + 0.5)
+        step = source.transform
+        x, y = step.c + step.a * (col + 0.5), step.f + step.e * (row + 0.5)
         values = {name: source.read(band[name])[row, col] for name in kept if name in band}
     with rasterio.open(root / "T162E_10S_dynamic_2020.tif") as source:
         band = dict(zip(source.descriptions, range(1, source.count + 1), strict=True))

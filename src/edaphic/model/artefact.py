@@ -131,6 +131,11 @@ def _part(document: Any, label: str, part: Any, target: Target, arrays: Mapping[
 
 def _check(forest: Forest, folder: Path, features: int) -> None:
     """Indices from a file are used without bounds in compiled code: refuse any that lead outside."""
+    arrays = {name: np.asarray(getattr(forest, name)) for name in _ARRAYS}
+    whole = ("feature", "left", "right", "roots", "leaf_start", "member_rank")
+    odd = [name for name, array in arrays.items() if array.ndim != 1 or array.dtype.kind not in ("iu" if name in whole else "fiu")]
+    if odd:
+        raise ModelError(f"{folder / 'forest.npz'}: {', '.join(odd)}: odd shape or type; expected a file written by Edaphic")
     nodes, leaves, members = len(forest.feature), len(forest.leaf_mean), len(forest.member_rank)
     inner = forest.feature >= 0
     own = np.arange(nodes)[inner]
@@ -139,6 +144,7 @@ def _check(forest: Forest, folder: Path, features: int) -> None:
         and len(forest.leaf_mean_fit) == leaves
         and len(forest.member_share) == members
         and len(forest.leaf_start) == leaves + 1
+        and len(forest.roots) > 0
         and forest.leaf_start[0] == 0
         and forest.leaf_start[-1] == members
         and bool(np.all(np.diff(forest.leaf_start) > 0))

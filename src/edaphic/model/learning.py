@@ -84,7 +84,8 @@ class Learned:
     """A model, and how it came about.
 
     ``kept``: covariates; ``settings``: those chosen; ``selection``: one row per covariate; ``steps``: accuracy before and after each
-    screen; ``tuning``: one row per setting tried; ``searched``: one row per subset tried, empty without a search; ``notes``: what must be said.
+    screen; ``tuning``: one row per setting tried; ``searched``: one row per subset tried, empty without a search; ``notes``: what must be
+    said.
     """
 
     model: AnyModel
@@ -119,19 +120,21 @@ def learn(
     single = table.take(np.flatnonzero(table.interval < len(learner.layers)))
     selection, steps = _screen(learner, points.loc[table.profiles])
     kept = selection.loc[selection["kept"], "feature"].tolist()
-    trial = replace(learner.candidates[0])
+    trial = learner.candidates[0]
     folds = split("tune", single)
+    # One forest with the covariates that the screens leave tells the weights for the whole way; the fit finds its own.
+    weights, _ = _weights(learner, single, points[kept], trial)
     tell("accuracy with each set of covariates", 0, len(learner.candidates) + 2)
     searched, notes = pd.DataFrame(), list[str]()
     if learner.searching.method != "none":
         tell(f"searching covariates ({learner.searching.method})", 0, len(learner.candidates) + 2)
-        kept, searched, notes = _search(learner, single, points, kept, split("select", single))
+        kept, searched, notes = _search(learner, single, points, kept, split("select", single), weights)
         lost = [name for name in selection.loc[selection["kept"], "feature"] if name not in kept]
         why = f"not in the best set ({learner.searching.method} search)"
         selection.loc[selection["feature"].isin(lost), ["kept", "reason"]] = (False, why)
         steps.append((f"after {learner.searching.method} search", tuple(kept)))
-    scores = _accuracy(learner, single, points, steps, folds, trial)
-    settings, tuning = _tune(learner, single, points[kept], folds, tell)
+    scores = _accuracy(learner, single, points, steps, folds, trial, weights)
+    settings, tuning = _tune(learner, single, points[kept], folds, tell, weights)
     tell(f"growing {settings.trees} trees", len(learner.candidates) + 1, len(learner.candidates) + 2)
     model, more = refit(learner, table, points, kept, settings)
     return Learned(model, tuple(kept), settings, selection, scores, tuning, searched, (*notes, *more))
@@ -219,9 +222,7 @@ def _screen(learner: Learner, used: pd.DataFrame) -> tuple[pd.DataFrame, list[tu
     return selection.set_index("feature").loc[list(used.columns)].reset_index(), steps
 
 
-def encoded(
-    learner: Learner, table: TrainingTable, points: pd.DataFrame
-) -> tuple[Encoder, NDArray[np.float32]]:
+def encoded(learner: Learner, table: TrainingTable, points: pd.DataFrame) -> tuple[Encoder, NDArray[np.float32]]:
     """Encoder and features of rows for the search and the tuning: depth is among them, as they hold all layers."""
     encoder = make_encoder(
         points.loc[table.profiles],
@@ -234,7 +235,12 @@ def encoded(
 
 
 def _search(
-    learner: Learner, single: TrainingTable, points: pd.DataFrame, kept: Sequence[str], folds: Folds
+    learner: Learner,
+    single: TrainingTable,
+    points: pd.DataFrame,
+    kept: Sequence[str],
+    folds: Folds,
+    weights: NDArray[np.float64] | None,
 ) -> tuple[list[str], pd.DataFrame, list[str]]:
     how = learner.searching
     assert how.method != "none"
@@ -253,6 +259,7 @@ def _search(
         log=learner.target.log,
         seed=learner.seed,
         workers=learner.workers,
+        weights=weights,
     )
     return [name for name in kept if name in found.chosen], found.table, list(found.notes)
 
@@ -264,6 +271,7 @@ def _accuracy(
     steps: Sequence[tuple[str, tuple[str, ...]]],
     folds: Folds,
     trial: Settings,
+    weights: NDArray[np.float64] | None,
 ) -> pd.DataFrame:
     """Out-of-fold accuracy with the covariates that each screen leaves, with one forest's settings for all."""
     encoder, features = encoded(learner, single, points)
@@ -272,12 +280,21 @@ def _accuracy(
     distinct = list(dict.fromkeys(sets))
     columns = [tuple(np.flatnonzero(np.isin(sources, [*names, *DEPTH_FEATURES])).tolist()) for names in distinct]
     rmse = quick_scores(
-        features, single.values, folds, columns, trial, log=learner.target.log, seed=learner.seed, workers=learner.workers
+        features,
+        single.values,
+        folds,
+        columns,
+        trial,
+        log=learner.target.log,
+        seed=learner.seed,
+        workers=learner.workers,
+        weights=weights,
     )
     by_set = dict(zip(distinct, rmse, strict=True))
     tested = np.concatenate([outside for _, outside in folds])
     observed = (np.log(single.values) if learner.target.log else single.values)[tested]
-    variance = float(np.var(observed))
+    own = np.ones(len(observed)) if weights is None else weights[tested]
+    variance = float(np.average((observed - np.average(observed, weights=own)) ** 2, weights=own))
     rows = [
         (name, len(names), by_set[names], 1 - by_set[names] ** 2 / variance if variance > 0 else np.nan)
         for name, names in steps
@@ -288,7 +305,12 @@ def _accuracy(
 
 
 def _tune(
-    learner: Learner, single: TrainingTable, points: pd.DataFrame, folds: Folds, tell: Say
+    learner: Learner,
+    single: TrainingTable,
+    points: pd.DataFrame,
+    folds: Folds,
+    tell: Say,
+    weights: NDArray[np.float64] | None,
 ) -> tuple[Settings, pd.DataFrame]:
     _, features = encoded(learner, single, points)
     scored = []
@@ -303,6 +325,7 @@ def _tune(
                 log=learner.target.log,
                 seed=learner.seed,
                 workers=learner.workers,
+                weights=weights,
                 metric=learner.metric,
             )
         )

@@ -111,16 +111,13 @@ def _all_tasks(
     """Weighted sum of squared errors by subset and fold; all rows in the order of their values."""
     coded = code(features, workers)
     known = np.uint64(seed % 2**64)
+    ready = [(inside, np.unique(inside), outside, np.unique(outside)) for inside, outside in parts]
 
     def task(number: int) -> float:
-        subset, (inside, outside) = subsets[number // len(parts)], parts[number % len(parts)]
+        subset = subsets[number // len(parts)]
         own = part_of_features(coded, subset)
-        return float(
-            _fold_error(
-                *own, fitted, weights, rule_of(settings, len(subset)), known, settings.trees, inside, np.unique(inside), outside,
-                np.unique(outside),
-            )  # fmt: skip
-        )
+        rule = rule_of(settings, len(subset))
+        return float(_fold_error(*own, fitted, weights, rule, known, settings.trees, *ready[number % len(parts)]))
 
     with ThreadPoolExecutor(workers) as pool:
         squares = list(pool.map(task, range(len(subsets) * len(parts))))

@@ -3,48 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from edaphic.report.facts import (
-    DESIGN_WORDS,
-    Target,
-    calibration,
-    designs_of,
-    evidence_name,
-    has_bounds,
-    interval_of,
-    metric,
-    single_layers,
-    stock_rows,
-    whole_stock,
-)
+from edaphic.report.facts import Target, has_bounds, interval_of, stock_rows, whole_stock
 from edaphic.report.folder import RunFolder, records
+from edaphic.report.skill import Card, coverage, skill
 from edaphic.report.tables import PageTable
-from edaphic.report.words import (
-    NO_BREAK_SPACE,
-    bounds,
-    digits_apart,
-    fixed,
-    is_known,
-    layer_text,
-    listing,
-    number,
-    percent,
-    quantity,
-    with_interval,
-)
+from edaphic.report.words import bounds, digits_apart, fixed, is_known, layer_text, number, percent, quantity
 
 Layer = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Card:
-    """One question of the answer: the figure that answers it, sentences, and perhaps a small table."""
-
-    title: str
-    figure: str
-    sentences: tuple[str, ...]
-    table: PageTable | None = None
 
 
 def answer(run: RunFolder, target: Target, means: Mapping[Layer, float]) -> list[Card]:
@@ -61,7 +27,7 @@ def answer(run: RunFolder, target: Target, means: Mapping[Layer, float]) -> list
     -------
     list of Card, only those that the run can answer.
     """
-    cards = [_total(run), _by_layer(run, target, means), _skill(run), _coverage(run)]
+    cards = [_total(run), _by_layer(run, target, means), skill(run), coverage(run)]
     return [card for card in cards if card is not None]
 
 
@@ -130,68 +96,6 @@ def _topmost(run: RunFolder) -> tuple[str, ...]:
     top = rows.iloc[0]
     share = percent(float(top["total_Tg"]) / float(whole["total_Tg"]))
     return (f"{share} of the carbon lies in {layer_text(float(top['top_cm']), float(top['bottom_cm']))}.",)
-
-
-def _skill(run: RunFolder) -> Card | None:
-    designs = [name for name in designs_of(run.table("metrics")) if is_known(metric(run, name, "mec"))]
-    if not designs:
-        return None
-    figure = " · ".join(f"{name}{NO_BREAK_SPACE}{fixed(metric(run, name, 'mec'))}" for name in designs)
-    sentences = [_explained(run, design) for design in designs]
-    alone = metric(run, designs[0], "mec_layer_mean")
-    if is_known(alone) and len(single_layers(run)) > 1:
-        sentences.append(f"Knowing the depth alone, without any map, would explain {_share(alone)}.")
-    whole = run.whole
-    if whole is not None and len(run.layers) > 1:
-        parts = [(name, metric(run, name, "mec", evidence_name(run, whole))) for name in designs]
-        known = [f"{fixed(value)} ({name})" for name, value in parts if is_known(value)]
-        if known:
-            sentences.append(f"For the sum over {layer_text(*whole)} the MEC is {listing(known)}.")
-    sentences.append("MEC is the share of variance explained: 1 is perfect, 0 no better than the mean, below 0 worse.")
-    return Card("How good is it? (MEC)", figure, tuple(sentences))
-
-
-def _explained(run: RunFolder, design: str) -> str:
-    mec = metric(run, design, "mec")
-    low, high = metric(run, design, "mec_low"), metric(run, design, "mec_high")
-    interval = f" (MEC {with_interval(mec, low, high)})"
-    start = f"With {DESIGN_WORDS[design]}, " if design in DESIGN_WORDS else f"In the {design} design, "
-    if mec <= 0.0:
-        return f"{start}the map does no better than the plain mean{interval}."
-    return f"{start}the map explains {_share(mec)} of the variance{interval}."
-
-
-def _share(mec: float) -> str:
-    return percent(mec) if mec > 0.0 else "nothing"
-
-
-def _coverage(run: RunFolder) -> Card | None:
-    known = [(name, calibration(run, name, "coverage")) for name in designs_of(run.table("calibration"))]
-    known = [(name, value) for name, value in known if is_known(value)]
-    if not known:
-        return None
-    nominal = interval_of(run)
-    figure = " · ".join(f"{name}{NO_BREAK_SPACE}{percent(value, 1)}" for name, value in known)
-    sentence = (
-        f"Share of held-out observations inside their {percent(nominal)} interval; it should be {percent(nominal)}."
-    )
-    used = run.setting("evidence", "calibrate") or run.designs.get("calibrated_by")
-    carried = (f"The maps carry the intervals as adjusted by {used}.",) if isinstance(used, str) else ()
-    words = (sentence, *(_width_words(*item, nominal) for item in known), *carried)
-    return Card("Do the intervals hold?", figure, words)
-
-
-def _width_words(design: str, coverage: float, nominal: float) -> str:
-    """What a coverage means for the reader of an interval.
-
-    >>> _width_words("block", 0.82, 0.9)
-    'By block: too narrow, more lies outside than they say.'
-    """
-    if abs(coverage - nominal) <= 0.03:
-        return f"By {design}: on the mark, on average over all layers."
-    if coverage < nominal:
-        return f"By {design}: too narrow, more lies outside than they say."
-    return f"By {design}: wider than they need to be."
 
 
 def title_of(run: RunFolder) -> str:

@@ -157,7 +157,7 @@ def zoning_words(run: RunFolder) -> str:
     pair = _pair(run, "zoning", _ZONED)
     if pair is None:
         return ""
-    zoned, one = pair
+    _, one = pair
     apart = with_interval(one.rmse_minus_ours, one.rmse_minus_ours_low, one.rmse_minus_ours_high, decimals_for(one.rmse) + 1)
     answer = {
         "worse": "Yes: one model for all has the larger error",
@@ -209,7 +209,8 @@ def choice_words(run: RunFolder) -> list[str]:
     always = [name for name, share in kept.items() if share > _ALL_FOLDS]
     others = [f"{name} ({percent(share)})" for name, share in kept.items() if share <= _ALL_FOLDS]
     found = [f"Of {folds} in {designs}, {settings}."]
-    found.append(f"{plural(len(always), 'covariate')} of {len(kept)} were kept in every fold" + (f": {listing(always)}." if always else "."))
+    named = f": {listing(always)}" if always else ""
+    found.append(f"{plural(len(always), 'covariate')} of {len(kept)} {'was' if len(always) == 1 else 'were'} kept in every fold{named}.")
     if others:
         found.append(f"Kept in some folds only: {listing(others)}.")
     return found

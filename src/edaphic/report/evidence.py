@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 
 import pandas as pd
 
@@ -31,6 +32,7 @@ from edaphic.report.words import (
     group_text,
     is_known,
     layer_text,
+    listing,
     number,
     percent,
     plural,
@@ -162,8 +164,9 @@ def named(run: RunFolder, group: str) -> str:
 def _class_names(run: RunFolder, covariate: str) -> dict[str, str]:
     layers = run.setting("covariates", "layers")
     for layer in layers if isinstance(layers, list) else []:
-        stem = str(layer.get("name") or layer.get("path") or "").rpartition("/")[2].removesuffix(".tif") if isinstance(layer, Mapping) else ""
-        if stem == covariate and isinstance(layer.get("classes"), Mapping):
+        if not isinstance(layer, Mapping) or not isinstance(layer.get("classes"), Mapping):
+            continue
+        if PurePath(str(layer.get("name") or layer.get("path") or "")).stem == covariate:
             return {str(code): str(name) for code, name in layer["classes"].items()}
     return {}
 
@@ -223,9 +226,16 @@ def calibration_words(run: RunFolder) -> str:
 
 def _pooled(table: pd.DataFrame | None) -> Iterable[str]:
     pooled = [] if table is None else [r for r in records(table) if r.pooled is True]
-    if pooled:
-        names = dict.fromkeys(layer_text(r.top_cm, r.bottom_cm) + (f" in zone {r.zone:g}" if is_known(r.zone) else "") for r in pooled)
-        yield f"Too few profiles for an adjustment of their own have {', '.join(names)}: there that of all takes its place."
+    zones = [r for r in pooled if is_known(r.zone)]
+    if zones:
+        of = sum(is_known(r.zone) for r in records(table))
+        yield (
+            f"{plural(len(zones), 'group')} of {of} by layer and zone {'has' if len(zones) == 1 else 'have'} too few profiles for an "
+            "adjustment of their own: that of the layer takes its place."
+        )
+    names = dict.fromkeys(layer_text(r.top_cm, r.bottom_cm) for r in pooled if not is_known(r.zone))
+    if names:
+        yield f"{listing(list(names))}: too few profiles for an adjustment of their own; that of all layers takes its place."
     short = [] if table is None else [r for r in records(table) if r.enough is False]
     if short:
         names = dict.fromkeys(layer_text(r.top_cm, r.bottom_cm) for r in short)

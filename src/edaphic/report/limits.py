@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 from edaphic.report.budget import PART_WORDS, largest_part
 from edaphic.report.density import assumed_share, density_error, estimated_share, organic_choices
+from edaphic.report.choosing import beaten_by, derived
+from edaphic.report.designs import calibrated_by, design_name, designs_of, headline_of, lead_of, speaks_for_map
+from edaphic.report.domain import share_inside
+from edaphic.report.evidence import notes
 from edaphic.report.facts import (
     Target,
     calibration,
     counted,
     depth_words,
-    designs_of,
     has_bounds,
     interval_of,
     metric,
@@ -44,6 +47,8 @@ def limits(run: RunFolder, target: Target) -> list[str]:
         _transfer(run),
         _calibrated_by(run),
         _selection(run),
+        _derived(run),
+        _beaten(run),
         _applicability(run),
         _observed_in_part(run),
         _density(run, target),
@@ -53,6 +58,7 @@ def limits(run: RunFolder, target: Target) -> list[str]:
         _dropped(run),
         _references(run),
         _depth(run),
+        notes(run),
     )
     return [sentence for part in parts for sentence in part]
 
@@ -77,15 +83,16 @@ def _support(run: RunFolder) -> Iterable[str]:
 def _transfer(run: RunFolder) -> Iterable[str]:
     by_profile, by_block = metric(run, "profile", "mec"), metric(run, "block", "mec")
     if not (is_known(by_profile) and is_known(by_block)):
-        names = listing(designs_of(run.table("metrics")))
-        if names:
-            yield f"The evidence rests on one kind of hold-out ({names}); under another it could be better or worse."
+        names = [design_name(name) for name in designs_of(run, "metrics")]
+        if len(names) == 1:
+            yield f"The evidence rests on one kind of hold-out ({names[0]}); under another it could be better or worse."
         return
     gap, both = by_profile - by_block, f"{fixed(by_block)} against {fixed(by_profile)}"
     if gap > _SMALL_GAP:
         yield (
             f"Held-out blocks of land are predicted worse than held-out profiles (MEC {both}): part of the profile "
-            "figure is owed to near neighbours. Far from any profile expect the block figure."
+            "figure is owed to near neighbours. Far from any profile expect the block figure; it is a test of transfer, not the "
+            "accuracy of the map."
         )
     else:
         yield (
@@ -98,19 +105,25 @@ def _transfer(run: RunFolder) -> Iterable[str]:
 
 def _calibrated_by(run: RunFolder) -> Iterable[str]:
     """Coverage is told for each design with its own adjustment; the maps carry that of one design only."""
-    used = run.setting("evidence", "calibrate") or run.designs.get("calibrated_by")
-    widths = {name: calibration(run, name, "mean_width") for name in ("profile", "block")}
-    if used == "profile" and all(is_known(width) for width in widths.values()):
-        wider = widths["block"] / widths["profile"] - 1.0
-        if wider > _SMALL_WIDENING:
-            yield (
-                "The intervals of the maps carry the adjustment of the profile design. In the block design they had to "
-                f"be {percent(wider)} wider to hold: far from profiles those of the maps are too narrow."
-            )
+    used = calibrated_by(run)
+    ours, by_block = (calibration(run, name, "mean_width") for name in (used, "block"))
+    if used != "block" and is_known(ours) and is_known(by_block) and by_block / ours - 1.0 > _SMALL_WIDENING:
+        yield (
+            f"The intervals of the maps carry the adjustment of the {design_name(used)} design. In the block design they had to "
+            f"be {percent(by_block / ours - 1.0)} wider to hold: far from profiles those of the maps are too narrow."
+        )
+    headline = headline_of(run)
+    if used and speaks_for_map(headline) and used != headline:
+        yield (
+            f"The headline is by {design_name(headline)}, but the intervals of the maps were adjusted by {design_name(used)}: they "
+            "promise what that design asks."
+        )
 
 
 def _selection(run: RunFolder) -> Iterable[str]:
     screened, tuned = run.table("selection") is not None, run.table("tuning") is not None
+    if run.table("naive") is not None or run.table("choices") is not None:
+        return  # Chosen anew in each fold.
     if screened or tuned:
         what = listing(
             [
@@ -125,11 +138,32 @@ def _selection(run: RunFolder) -> Iterable[str]:
         )
 
 
+def _derived(run: RunFolder) -> Iterable[str]:
+    names = list(derived(run))
+    if names:
+        yield (
+            f"Made of carbon, or measured together with it: {listing(names)}. Such a covariate carries the map where carbon was measured "
+            "and says little elsewhere; model.screen.target_derived: drop leaves it out."
+        )
+
+
+def _beaten(run: RunFolder) -> Iterable[str]:
+    names = beaten_by(run)
+    if names:
+        yield f"The forest does not win everywhere: better beyond chance are {listing(names)}."
+
+
 def _applicability(run: RunFolder) -> Iterable[str]:
+    share = share_inside(run)
+    if is_known(share) and share < 1.0:
+        yield (
+            f"{percent(1.0 - share, 1)} of the map lies outside the area of applicability: its covariates are unlike those of all profiles, "
+            "and nothing on this page tells how good the map is there."
+        )
     table = run.table("out_of_fold")
     if table is None:
         return
-    design = next(iter(designs_of(table)), "")
+    design = lead_of(run, "out_of_fold")
     inside = [value for value in table.loc[table["design"] == design, "in_applicability"] if isinstance(value, bool)]
     if inside:
         outside = 1.0 - sum(inside) / len(inside)
@@ -137,7 +171,7 @@ def _applicability(run: RunFolder) -> Iterable[str]:
             f"{percent(outside, 1)} of the held-out observations lie outside the model's area of applicability "
             "(covariates unlike those it was trained with)."
         )
-    elif not any("applicability" in layer.paths for layer in run.maps):
+    elif "applicability" not in run.covariate_maps:
         yield "The maps do not mark where the covariates are unlike those of all profiles (area of applicability)."
 
 

@@ -6,19 +6,20 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from edaphic.report.maps import MapImage
-from edaphic.report.style import DIFFERENCES, INK, PALE, VALUES, WIDTH_IN, WIDTHS, new_figure, styled
+from edaphic.report.style import BLUE, DIFFERENCES, INK, ORANGE, PALE, VALUES, WIDTH_IN, WIDTHS, new_figure, styled
 from edaphic.report.words import unit_text
 
 _WIDEST_FOR_SCALE_DEGREES = 60.0
 _MAP_HEIGHT_IN = 5.0
 _SCALE_BAR_IN = 0.11
+CLASSES = ListedColormap([ORANGE, BLUE])
 
 
 @styled
@@ -168,3 +169,30 @@ def _scale_bar(axes: Axes, image: MapImage) -> None:
     above = axes.transAxes + ScaledTranslation(0.0, _SCALE_BAR_IN, figure.dpi_scale_trans)
     axes.hlines(1.0, 1.0 - share, 1.0, transform=above, color=INK, linewidth=3.0, clip_on=False)
     axes.text(1.0 - share - 0.02, 1.0, text, transform=above, ha="right", va="center", fontsize=9.5)
+
+
+@styled
+def class_map(image: MapImage, *, title: str, names: tuple[str, str]) -> Figure:
+    """Map of two classes (0 and 1) in orange and blue; a drawn cell that averages several takes the more frequent one.
+
+    Parameters
+    ----------
+    image : MapImage
+        Values of 0 and 1.
+    title : str
+    names : tuple of str
+        What 0 and 1 stand for.
+
+    Returns
+    -------
+    Figure
+    """
+    values = np.where(np.isfinite(image.values), np.round(image.values), np.nan).astype(np.float32)
+    figure = _draw(image, values, title, "", CLASSES, (-0.5, 1.5))
+    bar = figure.axes[-1]
+    upright = bar.get_ylim() == (-0.5, 1.5)
+    axis = bar.yaxis if upright else bar.xaxis
+    axis.set_major_locator(FixedLocator([0.0, 1.0]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: names[round(value)]))
+    axis.set_tick_params(length=0)
+    return figure

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from edaphic.report.choosing import beaten_by
 from edaphic.report.density import assumed_share, estimated_share
 from edaphic.report.designs import design_name, judged
 from edaphic.report.facts import (
@@ -48,6 +49,7 @@ _ANY_SOIL_KG_M3 = (0.2, 100.0)
 _CONTENT_G_KG = (1.0, 300.0)
 _TOLERANCE_COVERAGE = 0.03
 _LEAST_DECILE_COVERAGE = 0.8
+_LEAST_INSIDE = 0.8
 _MOST_ESTIMATED = 0.5
 _MOST_LOST = 0.3
 _MOST_BIAS = 0.1
@@ -99,6 +101,8 @@ def checks(run: RunFolder, target: Target, facts: Mapping[Layer, MapFacts]) -> l
         lambda: _totals(run),
         lambda: _skill(run),
         lambda: _coverage(run),
+        lambda: _simple_models(run),
+        lambda: _domain(run),
         lambda: _inputs(run),
         lambda: _references(run),
         lambda: _truth(run),
@@ -288,6 +292,22 @@ def _coverage(run: RunFolder) -> list[Check]:
             expected = f"at least {percent(_LEAST_DECILE_COVERAGE)}"
             found.append(Check(f"lowest coverage of a decile by {design_name(design)}", text, expected, OK if good else LOOK))
     return found
+
+
+def _simple_models(run: RunFolder) -> list[Check]:
+    if run.table("baselines") is None:
+        return []
+    names = beaten_by(run)
+    text = f"worse than {listing(names)}" if names else "nowhere worse beyond chance"
+    return [Check("the forest against simple models", text, "not worse than any", LOOK if names else OK)]
+
+
+def _domain(run: RunFolder) -> list[Check]:
+    share = share_inside(run)
+    if not is_known(share):
+        return []
+    name, expected = "map inside the area of applicability", f"at least {percent(_LEAST_INSIDE)}"
+    return [Check(name, percent(share, 1), expected, OK if share >= _LEAST_INSIDE else LOOK)]
 
 
 def _inputs(run: RunFolder) -> list[Check]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,13 @@ FILE = "applicability.npz"
 
 @dataclass(frozen=True)
 class Where:
-    """Where the model may be applied: what was found, and the ``profiles``, their ``features`` (profiles, q) without depth and the
-    ``weights`` (q,) that it was fitted to.
+    """Where the model may be applied: what was found, and the ``profiles`` and their ``features`` (profiles, q) without depth that it was
+    fitted to.
     """
 
     found: Applicability
     profiles: tuple[str, ...]
     features: NDArray[np.float32]
-    weights: NDArray[np.float64]
 
 
 def base_of(model: AnyModel) -> SoilModel:
@@ -51,14 +50,11 @@ def applicability_of(
     """Fit it, and write ``applicability.npz`` and ``applicability.json``."""
     base = base_of(model)
     profiles = table.profiles
+    splits = profile_splits(table, folding, design)
     features = applicability_features(model, points.loc[profiles, list(model.covariates)].to_numpy(dtype=np.float64))
     share = importance.set_index("feature")["rmse_increase"]
     sources = base.encoder.sources[: features.shape[1]]
     weights = np.array([max(float(share.get(name, 0.0)), 0.0) for name in sources])
-    number = {name: i for i, name in enumerate(profiles)}
-    code = np.array([number[name] for name in table.profile_id])
-    folds = folding.folds(design, job.recipe.evidence.folds, table)
-    splits = [(np.unique(code[inside]), np.unique(code[outside])) for inside, outside in folds]
     found = fit_applicability(
         features, weights, names=base.encoder.features[: features.shape[1]], splits=splits, workers=job.workers
     )
@@ -76,21 +72,36 @@ def applicability_of(
     )
     for note in found.notes:
         job.say(f"note: {note}", 0, 0)
-    return Where(found, tuple(profiles), features, weights)
+    return Where(found, tuple(profiles), features)
 
 
-def inside_by_design(held: pd.DataFrame, where: Where, workers: int) -> pd.DataFrame:
-    """Held-out predictions with ``dissimilarity`` to the profiles that were not held, and ``in_applicability``."""
+def profile_splits(table: TrainingTable, folding: Folding, design: str) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Folds of a design as positions among the profiles of the table: those that train and those held back.
+
+    A profile with layers on both sides (random folds of rows) is on both sides here too.
+    """
+    code = pd.factorize(table.profile_id)[0].astype(np.int64)
+    folds = folding.folds(design, folding.job.recipe.evidence.folds, table)
+    return [(np.unique(code[inside]), np.unique(code[outside])) for inside, outside in folds]
+
+
+def inside_by_design(
+    held: pd.DataFrame, where: Where, splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]], workers: int
+) -> pd.DataFrame:
+    """Held-out predictions with ``dissimilarity`` to the profiles that trained, and ``in_applicability``.
+
+    ``splits`` are those of :func:`profile_splits`, in the order of folds or of repeats. A profile with layers on both sides is its own
+    neighbour.
+    """
     number = {name: i for i, name in enumerate(where.profiles)}
     code = held["profile_id"].map(number).to_numpy(dtype=np.int64)
-    every = np.arange(len(where.profiles), dtype=np.int64)
     out = np.full(len(held), np.nan)
-    for _, rows in held.groupby(["repeat", "fold"], sort=False).indices.items():
-        outside = np.unique(code[rows]).astype(np.int64)
-        # A profile with layers on both sides is its own neighbour.
-        inside = every if held["design"].iloc[0] == "random" else np.setdiff1d(every, outside).astype(np.int64)
-        by_profile = fit_applicability(where.features, where.weights, splits=[(inside, outside)], workers=workers).train_di
-        out[rows] = by_profile[code[rows]]
+    number_of_split = held[["repeat", "fold"]].max(axis=1).to_numpy()
+    for k, (inside, _) in enumerate(splits):
+        rows = np.flatnonzero(number_of_split == k)
+        asked, place = np.unique(code[rows], return_inverse=True)
+        trained = replace(where.found, points=where.found.points[inside])
+        out[rows] = dissimilarity(trained, where.features[asked], workers)[place]
     # The scale is that of all profiles, so that distances mean the same here and on the map.
     return held.assign(dissimilarity=out, in_applicability=is_inside(where.found, out))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edaphic.model import artefact
 from edaphic.model.fit import TrainingTable
 from edaphic.model.zones import AnyModel, ZonedModel
-from edaphic.stages.applying import applicability_of, inside_by_design, share_inside
+from edaphic.stages.applying import applicability_of, inside_by_design, profile_splits, share_inside
 from edaphic.stages.folding import Folding, cells_of_run, folding_of, learner_of, training
 from edaphic.stages.holding import Held, Holding, store_table
 from edaphic.stages.independent import score_independent
@@ -62,7 +62,9 @@ def stage_evidence(job: Job, work: Path, partial: Path) -> None:
     done.say("area of applicability")
     where = applicability_of(job, model, points, table, importance, holding.folding, first, folder)
     held = {
-        name: replace(one, table=_calibrated(job, inside_by_design(one.table, where, job.workers)))
+        name: replace(
+            one, table=_calibrated(job, inside_by_design(one.table, where, profile_splits(table, holding.folding, name), job.workers))
+        )
         for name, one in held.items()
     }
     _write_scores(job, model, table, points, held, folder)
@@ -287,8 +289,12 @@ def _first(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
 
 
 def _mean_importance(job: Job, parts: pd.DataFrame) -> pd.DataFrame:
-    grouped = parts.groupby("feature", sort=False)["rmse_increase"]
-    table = pd.DataFrame({"rmse_increase": grouped.mean(), "rmse_increase_sd": grouped.std(ddof=1), "folds": grouped.size()}).reset_index()
+    # One column per fold; a covariate that a fold left out did nothing there.
+    wide = parts.pivot(index="feature", columns="fold", values="rmse_increase").reindex(pd.unique(parts["feature"]))
+    known = wide.fillna(0.0)
+    table = pd.DataFrame(
+        {"rmse_increase": known.mean(axis=1), "rmse_increase_sd": known.std(axis=1, ddof=1), "folds": wide.count(axis=1)}
+    ).reset_index()
     trained = "kg/m3" if job.target.per_metre else job.target.unit
     table["unit"] = f"ln({trained})" if job.target.log else trained
     positive = table["rmse_increase"].clip(lower=0)

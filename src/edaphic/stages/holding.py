@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edaphic.errors import ModelError
 from edaphic.model.features import make_encoder
 from edaphic.model.fit import TrainingTable
 from edaphic.model.learning import Learned, Learner, learn, refit
@@ -72,7 +73,7 @@ class Holding:
             parts.append(part.assign(design=name, fold=fold, repeat=repeat, group=group[outside], row=outside))
             choices.append(choice)
             if len(shuffled):
-                importance.append(shuffled)
+                importance.append(shuffled.assign(fold=k))
         return Held(
             pd.concat(parts, ignore_index=True),
             pd.concat(importance, ignore_index=True) if importance else pd.DataFrame(),
@@ -86,7 +87,7 @@ class Holding:
         stored = {kind: self.partial / f"{name}_{k}{kind}" for kind in (".parquet", "_importance.parquet", ".json")}
         if not stored[".parquet"].exists():
             trained, held = self.table.take(inside), self.table.take(outside)
-            learned = learn(self.learner, trained, self.points, self.folding.split)
+            learned = self._learned(f"evidence by {name}, fold {k + 1}", trained)
             shuffled = pd.DataFrame()
             if name == IMPORTANCE_OF:
                 shuffled = permutation_importance(
@@ -99,10 +100,17 @@ class Holding:
         choice = json.loads(stored[".json"].read_text(encoding="utf-8"))
         return pd.read_parquet(stored[".parquet"]), pd.read_parquet(stored["_importance.parquet"]), choice
 
+    def _learned(self, where: str, trained: TrainingTable) -> Learned:
+        """A model of some rows; what keeps it from being made is said with the fold it happened in."""
+        try:
+            return learn(self.learner, trained, self.points, self.folding.split)
+        except ModelError as fault:
+            raise ModelError([f"{where}: {line}" for line in fault.faults]) from fault
+
     def _predicted(self, model: AnyModel, held: TrainingTable, trained: TrainingTable) -> pd.DataFrame:
         part = predict_rows(model, held, self.points, self.job.levels, trained, self.job.workers)
         if isinstance(model, ZonedModel):
-            every = predict_rows(model.everywhere, held, self.points, self.job.levels, trained, self.job.workers)
+            every = predict_rows(model.everywhere, held, self.points, self.job.levels, trained, self.job.workers, quantiles=False)
             part = part.assign(predicted_one_model=every["predicted"], predicted_fit_one_model=every["predicted_fit"])
         return part
 
@@ -122,7 +130,8 @@ class Holding:
             if not stored.exists():
                 trained = self.table.take(inside)
                 again, _ = refit(self.learner, trained, self.points, kept, model.settings)
-                said = predict_rows(again, self.table.take(outside), self.points, self.job.levels, trained, self.job.workers)
+                held = self.table.take(outside)
+                said = predict_rows(again, held, self.points, self.job.levels, trained, self.job.workers, quantiles=False)
                 store_table(said[["predicted", "predicted_fit"]], stored)
             parts.append(pd.read_parquet(stored))
         return pd.concat(parts, ignore_index=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edaphic import covariates
 from edaphic.covariates import Source
 from edaphic.errors import ModelError
 from edaphic.mapping.predict import applicability_features
-from edaphic.model.fit import TrainingTable, valued_rows
+from edaphic.model.fit import TrainingTable, interval_name, valued_rows
 from edaphic.model.zones import AnyModel, zone_codes
 from edaphic.recipe import GridRegion, Independent, Product
 from edaphic.stages.applying import Where
@@ -31,6 +31,9 @@ from edaphic.validate.independent import independent, score_at_points
 from edaphic.validate.probability import SimpleRandom, StratifiedRandom, map_quality
 
 OURS = "this map"
+
+FEWEST_SITES = 3
+"""Fewest sites of a layer that an estimate rests on."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,13 @@ def score_independent(
         coverage.append(coverage_table(table, coverage_groups(table.drop(columns="zone"), job.whole), told.interval).assign(set=entry.name))
         tables.append(table.assign(set=entry.name))
         if entry.drawn is not None:
-            probability = probability or entry.name
-            drawn.append(_by_design(job, entry, table))
-    products = _products(job, held, tables)
+            found, said = _by_design(job, entry, table)
+            notes += [f"{entry.name}: {note}" for note in said]
+            if len(found):
+                probability = probability or entry.name
+                drawn.append(found)
+    products, said = _products(job, held, tables)
+    notes += said
     for name, parts in {
         "independent": metrics, "independent_coverage": coverage, "overlap": overlaps, "by_design": drawn, "products": products
     }.items():  # fmt: skip
@@ -147,31 +154,34 @@ def _predicted(
     return table.assign(q05=low, q95=high), overlap, notes
 
 
-def _by_design(job: Job, entry: Independent, table: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of the map over its area as the draw of the sites tells it, by layer."""
-    area = _stratum_areas(job, str(entry.strata)) if entry.drawn == "stratified" else {}
-    parts = []
+def _by_design(job: Job, entry: Independent, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Accuracy of the map over its area as the draw of the sites tells it, by layer; and why a layer has no such estimate."""
+    area: Mapping[object, float] = _stratum_areas(job, str(entry.strata)) if entry.drawn == "stratified" else {}
+    parts, notes = list[pd.DataFrame](), list[str]()
     for layer in sorted(set(zip(table["top_cm"], table["bottom_cm"], strict=True))):
         part = table[(table["top_cm"] == layer[0]) & (table["bottom_cm"] == layer[1])]
-        if len(part) < 3:
+        where = f"{interval_name(layer)} cm: no estimate by the design of the sample"
+        if len(part) < FEWEST_SITES:
+            notes.append(f"{where}: {len(part)} sites; expected at least {FEWEST_SITES}")
             continue
         design: SimpleRandom | StratifiedRandom
-        if entry.drawn == "stratified":
-            design = StratifiedRandom(part["stratum"].to_numpy(), {code: area[code] for code in area})
-        else:
-            design = SimpleRandom(len(part))
+        try:
+            design = StratifiedRandom(part["stratum"].to_numpy(), area) if entry.drawn == "stratified" else SimpleRandom(len(part))
+        except ModelError as fault:
+            notes += [f"{where}: {line}" for line in fault.faults]
+            continue
         found = map_quality(part["observed"], part["predicted"], design).reset_index()
         parts.append(found.assign(set=entry.name, top_cm=layer[0], bottom_cm=layer[1], sites=len(part), unit=job.target.unit))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), notes
 
 
-def _stratum_areas(job: Job, name: str) -> dict[float, float]:
+def _stratum_areas(job: Job, name: str) -> dict[object, float]:
     """Area (m2) of each class of a covariate on the map."""
     stack = build_stack(job).during(map_year(job), job.recipe.covariates.max_gap_years)
     region = job.path(job.recipe.grid.region) if isinstance(job.recipe.grid, GridRegion) else None
     masks = sorted(job.recipe.maps.mask.items())
     read = stack.select([name, *(other for other, _ in masks if other != name)])
-    area: dict[float, float] = {}
+    area: dict[object, float] = {}
     for window in covariates.windows(stack.grid, job.recipe.maps.window):
         values = dict(zip(read.names, read.read(window), strict=True))
         here = np.isfinite(values[name])
@@ -185,31 +195,32 @@ def _stratum_areas(job: Job, name: str) -> dict[float, float]:
     return area
 
 
-def _products(job: Job, held: pd.DataFrame, tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Other products at the held-out profiles and at the independent ones."""
+def _products(job: Job, held: pd.DataFrame, tables: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[str]]:
+    """Other products at the held-out profiles and at the independent ones; and which could not be scored."""
     told = job.recipe.evidence
-    if not told.products:
-        return []
-    out = []
+    out, notes = list[pd.DataFrame](), list[str]()
     for name, table in [("held out", held), *((str(part["set"].iloc[0]), part) for part in tables)]:
         layers = {product.layer for product in told.products}
         here = np.array([(top, bottom) in layers for top, bottom in zip(table["top_cm"], table["bottom_cm"], strict=True)])
         rows = table[here].reset_index(drop=True)
-        if rows.empty:
-            continue
         said: dict[str, NDArray[np.float64]] = {OURS: rows["predicted"].to_numpy()}
         for product in told.products:
-            said[product.name] = _product_at(job, product, rows)
+            values = _product_at(job, product, rows)
+            if np.isfinite(values).any():
+                said[product.name] = values
+            else:
+                notes.append(f"{name}: {product.name} has no value at any profile with {interval_name(product.layer)} cm; not scored there")
+        if len(said) == 1:
+            continue
         found = score_at_points(rows, said, within_m=told.same_place_m, draws=told.bootstrap, seed=job.recipe.seed)
-        for note in found.notes:
-            job.say(f"note: {name}: {note}", 0, 0)
+        notes += [f"{name}: {note}" for note in found.notes]
         apart = found.differences.rename(columns={"product": "of", "against": "product"})
         apart = apart[["top_cm", "bottom_cm", "product", "score", "difference", "low", "high"]].rename(
             columns={"difference": "ours_minus_it", "low": "ours_minus_it_low", "high": "ours_minus_it_high"}
         )
         merged = found.scores.merge(apart.assign(rows="common"), on=["rows", "top_cm", "bottom_cm", "product", "score"], how="left")
         out.append(merged.assign(set=name, unit=job.target.unit))
-    return out
+    return out, notes
 
 
 def _product_at(job: Job, product: Product, rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -35,6 +35,8 @@ def predict_rows(
     levels: tuple[float, float],
     reference: TrainingTable,
     workers: int = 1,
+    *,
+    quantiles: bool = True,
 ) -> pd.DataFrame:
     """Predictions for rows of a training table.
 
@@ -50,22 +52,26 @@ def predict_rows(
     reference : TrainingTable
         Rows the model was trained on: their mean in each interval is what knowing the depth alone would predict.
     workers : int
+    quantiles : bool
+        False: means only, without ``q05_raw``, ``q50``, ``q95_raw`` and :data:`LEVELS`.
 
     Returns
     -------
     DataFrame
-        One row per row of ``table``: ``profile_id``, ``top_cm``, ``bottom_cm``, ``observed``, ``error_sd`` (of the observation), ``predicted``,
-        ``predicted_fit`` (on the scale of the trees), ``spread`` (of the trees), ``q05_raw``, ``q50``, ``q95_raw``, ``layer_mean``,
+        One row per row of ``table``: ``profile_id``, ``top_cm``, ``bottom_cm``, ``observed``, ``error_sd`` (of the observation),
+        ``predicted``, ``predicted_fit`` (on the scale of the trees), ``spread`` (of the trees), ``q05_raw``, ``q50``, ``q95_raw``, ``layer_mean``,
         ``layer_mean_fit``, and a column for each of :data:`LEVELS`. The prediction of the whole depth is the sum of its layers
         (stocks), or their mean by thickness (contents).
     """
     intervals = np.asarray(model.intervals)
     cells = points.loc[list(table.profile_id), list(model.covariates)].to_numpy(dtype=np.float64)
     n = len(table.values)
-    names = ("observed", "error_sd", "predicted", "predicted_fit", "spread", "q05_raw", "q50", "q95_raw", "layer_mean", "layer_mean_fit")
-    out = {name: np.full(n, np.nan) for name in (*names, *map(level_name, LEVELS))}
-    asked_levels = tuple(sorted({*LEVELS, *levels}))
+    asked_levels = tuple(sorted({*LEVELS, *levels})) if quantiles else ()
     place = {level: i for i, level in enumerate(asked_levels)}
+    columns = {"q05_raw": levels[0], "q50": 0.5, "q95_raw": levels[1]} | {level_name(level): level for level in LEVELS}
+    columns = columns if quantiles else {}
+    names = ("observed", "error_sd", "predicted", "predicted_fit", "spread", *list(columns)[:3], "layer_mean", "layer_mean_fit")
+    out = {name: np.full(n, np.nan) for name in (*names, *columns)}
     for i, interval in enumerate(model.intervals):
         rows = np.flatnonzero(table.interval == i)
         if len(rows) == 0:
@@ -83,10 +89,8 @@ def predict_rows(
         out["predicted"][rows] = said.mean
         out["predicted_fit"][rows] = said.mean_fit
         out["spread"][rows] = said.spread
-        out["q05_raw"][rows], out["q95_raw"][rows] = said.quantiles[:, place[levels[0]]], said.quantiles[:, place[levels[1]]]
-        out["q50"][rows] = said.quantiles[:, place[0.5]]
-        for level in LEVELS:
-            out[level_name(level)][rows] = said.quantiles[:, place[level]]
+        for name, level in columns.items():
+            out[name][rows] = said.quantiles[:, place[level]]
         out["layer_mean"][rows] = known.mean() * factor
         out["layer_mean_fit"][rows] = np.log(known * factor).mean() if target.log else known.mean() * factor
         if interval == model.whole:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from edaphic.validate.residuals import EARTH_RADIUS_M, unit_vectors
+from edaphic.validate.grouping import EARTH_RADIUS_M
+from edaphic.validate.residuals import unit_vectors
 from edaphic.validate.variogram import Variogram
 
 Floats = NDArray[np.float64]

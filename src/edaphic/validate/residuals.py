@@ -16,8 +16,8 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from edaphic.errors import ModelError
+from edaphic.validate.grouping import EARTH_RADIUS_M
 
-EARTH_RADIUS_M = 6_371_008.8
 FEWEST_ROWS = 3
 MOST_ROWS = 50_000
 """Above this many rows, whole places are drawn at random until so many are reached: the pairs grow with the square."""
