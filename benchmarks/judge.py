@@ -138,7 +138,8 @@ def folds_of(world: World, trial: Trial, table: pd.DataFrame, seed: int) -> Iter
     cells = np.column_stack(world.lon_lat(row, col))
     k = trial.folds
     yield "random", RandomFolds(k, seed).fold_of(table, place)
-    yield "profile", ProfileFolds(k, seed).fold_of(table, place)
+    if len(trial.survey.layers_cm) > 1:  # else they are the random folds
+        yield "profile", ProfileFolds(k, seed).fold_of(table, place)
     # The size that a residual variogram would tell if it were seen without error.
     blocks = BlockFolds(k, seed, block_m=trial.nature.residual_range_m)
     few = len(np.unique(blocks.blocks(table, place)))
@@ -177,7 +178,7 @@ def one_world(name: str, seed: int, trials: Mapping[str, Trial] = TRIALS) -> lis
     told = {"survey": name, "seed": seed} | truth
     rows, known = [], dict[bytes, pd.DataFrame]()
     for design, fold in folds_of(world, trial, table, seed):
-        # Designs often agree: by row and by profile where there is one layer, kNNDM where profiles lie as the map does.
+        # Designs often agree: where profiles are as dispersed as the cells of the map, kNNDM takes random folds.
         key = fold.tobytes()
         if key not in known:
             known[key] = out_of_fold(features, table, fold, trial.settings, seed)
@@ -273,7 +274,8 @@ def world_in_words() -> str:
 
 RATIOS = """RMSE that a design estimates over the true RMSE of the map, mean over the worlds with its 95 % interval; `ratio` on the natural
 scale, `ratio_log` on logarithms; `single` is the standard deviation of the ratio between single worlds. Truth: one new pit in every cell,
-without measurement error; the known variance of the measurement is taken off the estimates."""
+without measurement error; the known variance of the measurement is taken off the estimates. Where profiles have one layer, folds by profile
+are the random ones."""
 COVERAGE = """Coverage of 90 % intervals in every cell of the map: of a new pit as it would be measured (`measured`), and of its true stock
 (`pit`); `_raw` are the quantiles of the forest, the others are adjusted by the out-of-fold predictions of the design."""
 COVERAGES = ("out_of_fold_raw", "out_of_fold", "measured_raw", "measured", "below", "above", "pit_raw", "pit", "cell_raw", "cell", "wider")
@@ -307,10 +309,10 @@ def main() -> None:
     for name in asked.only:
         known = [pd.concat([*(part[part["survey"] != name] for part in known), run(name, asked.worlds, asked.workers)])]
         asked.results.mkdir(parents=True, exist_ok=True)
-        known[0].to_csv(stored, index=False, lineterminator="\n", float_format="%.6g")
+        known[0].round(4).to_csv(stored, index=False, lineterminator="\n")
     rows = known[0].set_index("survey").loc[[name for name in TRIALS if name in set(known[0]["survey"])]].reset_index()
     table = summary(rows, ("ratio", "ratio_log", *COVERAGES))
-    save(asked.results, "judge", page(rows), {"judge": table, "judge_worlds": rows})
+    save(asked.results, "judge", page(rows), {"judge": table, "judge_worlds": rows.round(4)})
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ PROFILES = {"africa_north": 5000}
 
 @dataclass(frozen=True)
 class How:
-    """``fixed``: no tuning, the usual settings; ``seed`` of folds, forests and bootstrap."""
+    """``fixed``: settings to use with all covariates, without screens and tuning; ``seed`` of folds, forests and bootstrap."""
 
     trees: int = 150
     folds: int = 5
@@ -43,7 +43,7 @@ class How:
     trial_trees: int = 30
     draws: int = 500
     workers: int = 1
-    fixed: bool = False
+    fixed: Settings | None = None
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ def hold(real: RealSet, name: str, how: How) -> Held:
     parts, kept = [], []
     for k, (inside, outside) in enumerate(splits):
         trained, held = real.table.take(inside), real.table.take(outside)
-        if how.fixed:
-            model, _ = refit(learner, trained, real.points, list(real.points), Settings(trees=how.trees))
-            kept.append(str(real.points.shape[1]))
-        else:
+        if how.fixed is None:
             learned = learn(learner, trained, real.points, split)
             model = learned.model
-            kept.append(f"{len(learned.kept)}")
+            kept.append(str(len(learned.kept)))
+        else:
+            model, _ = refit(learner, trained, real.points, list(real.points), how.fixed)
+            kept.append(str(real.points.shape[1]))
         part = predict_rows(model, held, real.points, LEVELS, trained, how.workers)
         where = seen.iloc[outside].reset_index(drop=True)[["lon", "lat", "year", "zone"]]
         part = pd.concat([part, where], axis=1).assign(design=name, fold=k, repeat=0, group=group[outside], place=place[outside])

@@ -69,6 +69,11 @@ class RealSet:
         rows = np.flatnonzero(np.isin(self.table.profile_id, drawn))
         return replace(self, table=self.table.take(rows), notes=(*self.notes, f"{profiles} of {len(known)} profiles, drawn at random"))
 
+    def layer(self, interval: int) -> RealSet:
+        """The same with one layer alone."""
+        table = self.table.take(np.flatnonzero(self.table.interval == interval))
+        return replace(self, layers=(self.layers[interval],), table=replace(table, interval=np.zeros(len(table.values), dtype=np.int64)))
+
     def rows(self, table: TrainingTable) -> tuple[pd.DataFrame, np.ndarray]:
         """What a design sees of rows, and their places."""
         depth = np.asarray(self.layers)[table.interval]

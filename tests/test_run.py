@@ -91,7 +91,7 @@ def test_finished_run_holds_what_the_flow_promises(finished):
         *(f"evidence/{name}.csv" for name in ("metrics", "metrics_by_group", "calibration", "conformal", "curves")),
         *(f"evidence/{name}.csv" for name in ("importance", "selection", "steps", "tuning", "choices")),
         *(f"evidence/{name}.csv" for name in ("naive", "baselines", "variogram", "knndm")),
-        *(f"evidence/{name}" for name in ("out_of_fold.parquet", "cells.parquet", "designs.json", "variogram.json")),
+        *(f"evidence/{name}" for name in ("card.md", "out_of_fold.parquet", "cells.parquet", "designs.json", "variogram.json")),
         *("evidence/applicability.json", "evidence/applicability.npz"),
         *("tables/stocks.csv", "tables/truth.csv"),
         *("maps/catalog.json", "maps/summary.json"),

@@ -1,5 +1,7 @@
 """Trees of our own: closed forms, brute force, and the forests of scikit-learn."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,7 @@ def same(one: Forest, other: Forest) -> None:
 
 
 def members(forest: Forest) -> list[np.ndarray]:
-    return [forest.member_rank[a:b] for a, b in zip(forest.leaf_start[:-1], forest.leaf_start[1:], strict=True)]
+    return [forest.member_rank[a:b] for a, b in pairwise(forest.leaf_start)]
 
 
 def brute_force(rank, value, weight, leaf):
@@ -34,7 +36,7 @@ def brute_force(rank, value, weight, leaf):
 
     found = []
     levels = np.unique(rank)
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
+    for low, high in pairwise(levels):
         left, right = np.flatnonzero(rank <= low), np.flatnonzero(rank > low)
         if min(len(left), len(right)) >= leaf:
             found.append((square(np.arange(len(rank))) - square(left) - square(right), low, high))

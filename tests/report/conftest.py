@@ -15,7 +15,8 @@ import yaml
 from rasterio.transform import from_origin
 
 from edaphic.report import build_report
-from edaphic.report.folder import FORMATS, RunFolder
+from edaphic.report.folder import RunFolder
+from edaphic.report.formats import FORMATS
 
 LAYERS = ((0.0, 30.0), (30.0, 60.0), (60.0, 100.0))
 WHOLE = (0.0, 100.0)
@@ -411,7 +412,14 @@ def run_with() -> Callable[..., RunFolder]:
     """Makes a run folder in memory from tables (as lists of rows) and documents."""
 
     def make(
-        *, summary: dict | None = None, recipe: dict | None = None, designs: dict | None = None, **rows: list[dict]
+        *,
+        summary: dict | None = None,
+        recipe: dict | None = None,
+        designs: dict | None = None,
+        cells: dict | None = None,
+        covariate_maps: dict | None = None,
+        domain: dict | None = None,
+        **rows: list[dict],
     ) -> RunFolder:
         tables: dict[str, pd.DataFrame | None] = dict.fromkeys(FORMATS)
         for name, given in rows.items():
@@ -419,7 +427,8 @@ def run_with() -> Callable[..., RunFolder]:
             table = pd.DataFrame(given)
             blank = {column: "" if column in form.text else np.nan for column in form.needed + form.wanted}
             tables[name] = table.assign(**{c: blank[c] for c in blank if c not in table})
-        return RunFolder(Path("run"), {}, recipe or {}, summary or {}, designs or {}, {}, tables, None, (), ())
+        told = (recipe or {}, summary or {}, designs or {}, cells or {})
+        return RunFolder(Path("run"), {}, *told, tables, None, (), (), {}, domain or {}, covariate_maps or {})
 
     return make
 

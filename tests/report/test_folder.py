@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from edaphic.errors import RunError
-from edaphic.report.folder import FORMATS, read_run
+from edaphic.report.folder import read_run
+from edaphic.report.formats import FORMATS
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

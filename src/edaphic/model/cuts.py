@@ -189,9 +189,9 @@ def radix_sort(key, m, low, high, spare):  # type: ignore[no-untyped-def]  # com
         for b in range(256):
             place[b + 1] += place[b]
         for i in range(m):
-            b = np.uint32((((key[i] >> 32) - low) >> shift) & 255)
-            spare[np.uint64(place[b])] = key[i]
-            place[b] += 1
+            digit = np.uint32((((key[i] >> 32) - low) >> shift) & 255)
+            spare[np.uint64(place[digit])] = key[i]
+            place[digit] += 1
         key[:m] = spare[:m]
         shift += 8
 

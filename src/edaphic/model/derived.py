@@ -12,12 +12,18 @@ import pandas as pd
 
 _SURE = {
     "organic carbon": (
-        "soc toc orgc corg ocd ocs orc orcdrc ocstha ocdens poc maoc organiccarbon organic_carbon organic_c org_carbon org_c c_org"
+        "soc socs socc gsoc gsocmap toc doc wsoc poc maoc poxc orgc corg ocd ocs ocskgm orc orcdrc ocstha ocdens "
+        "organiccarbon soilorganiccarbon organic_carbon organic_c org_carbon org_c c_org walkley_black"
     ),
-    "soil carbon": "soil_carbon totc ctot total_carbon total_c tot_c c_tot c_total carbon_stock carbon_density carbon_content",
-    "organic matter": "som orgm humus humic loi loss_on_ignition organicmatter organic_matter org_matter",
-    "nitrogen, bound in organic matter": "nitrogen totn ntot tkn nitkjd kjeldahl total_n tot_n n_tot n_total soil_n",
-    "microbial carbon or nitrogen": "mbc mbn cmic nmic microbial",
+    "soil carbon": (
+        "soilcarbon soil_carbon soil_c totc ctot totalcarbon total_carbon total_c tot_c c_tot c_total carbon_stock carbon_density "
+        "carbon_content"
+    ),
+    "organic matter": "som pom orgm humus humic fulvic loi loss_on_ignition organicmatter organic_matter org_matter",
+    "nitrogen, bound in organic matter": (
+        "nitrogen totn ntot totaln totalnitrogen soilnitrogen tkn nitkjd kjeldahl total_n tot_n n_tot n_total soil_n"
+    ),
+    "microbial carbon or nitrogen": "mbc mbn cmic nmic c_mic n_mic mic_c mic_n qmic microbial microbialbiomass",
     "ratio of carbon to nitrogen": "cnratio cn_ratio c_n_ratio c_to_n",
 }
 """Words that mean a function of soil carbon wherever they stand in a name."""
@@ -32,18 +38,22 @@ _ALONE = {
 }
 """Short words that mean it only where nothing else stands beside them but depths, units, statistics and sources."""
 
-_NEUTRAL = frozenset(
+_AMOUNT = frozenset(re.findall("[a-z]+", "pct percent perc g kg mg gkg mgkg ppm stock density content"))
+"""Units and words beside which a lone n is an amount of nitrogen."""
+
+_NEUTRAL = _AMOUNT | frozenset(
     re.findall(
         "[a-z]+",
-        "soil top topsoil sub subsoil t s d sl b cm m km g kg mg mm pct percent per perc ratio mean median avg average q p min max "
-        "sd std layer depth lower upper to content stock density value predicted pred est wosis soilgrids isric hwsd wise lucas nrcs gsoc",
+        "soil top topsoil sub subsoil t s d sl cm m km mm per ratio mean median avg average q p min max "
+        "sd std layer depth lower upper to value predicted pred est wosis soilgrids isric hwsd wise lucas nrcs gsoc",
     )
 )
 _OTHERWISE = frozenset(
     re.findall(
         "[a-z]+",
         "deposition dep fertiliser fertilizer manure dioxide monoxide oxide oxides nox atmospheric atmosphere emission emissions leaf "
-        "leaves canopy foliar biomass aboveground above agb vegetation tree trees wood npp gpp river water",
+        "leaves canopy foliar biomass aboveground above agb vegetation tree trees wood npp gpp river water cloud clouds rain "
+        "precip precipitation days pixels tax",
     )
 )
 """Words beside which carbon and nitrogen are not those of the soil."""
@@ -57,7 +67,9 @@ def target_derived(names: Sequence[str], target: str) -> pd.DataFrame:
     Total nitrogen, C:N, microbial carbon, organic matter and carbon itself come from the same sample as a carbon target, or
     from a map of it: a model with them explains carbon by carbon. They are flagged, not dropped; what to do is a decision of the
     user. Names are cut into whole words (at signs, digits and changes of case), so ``cn_ratio`` and ``totalN`` are found, and
-    ``cnty`` and ``scanline`` are not. A word of two letters counts only beside depths, units, statistics and sources of soil maps.
+    ``cnty`` and ``scanline`` are not. A word of two letters counts only beside depths, units, statistics and sources of soil maps, a
+    lone N only by itself or beside a unit. Some words have other meanings elsewhere (TN, the coldest day; CN, a curve number): they
+    are flagged, for a flag is cheaper than a score that rests on carbon.
 
     Parameters
     ----------
@@ -111,4 +123,6 @@ def _carbon_word(name: str) -> tuple[str, str] | None:
         for meaning, listed in _ALONE.items():
             if telling in listed.split(" "):
                 return telling, meaning
+        if telling == "n" and (name.strip() == "N" or _AMOUNT & set(words)):
+            return "n", "nitrogen, bound in organic matter"
     return None

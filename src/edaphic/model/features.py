@@ -233,11 +233,14 @@ def make_encoder(
     """
     if encoding not in ENCODINGS:
         raise ModelError(f"encoding: {encoding!r}; expected one of {', '.join(ENCODINGS)}")
-    named = [name for name in points.columns if kinds[name] == "class"]
-    faults = [fault for name in named if (fault := _odd_codes(name, points[name].to_numpy(dtype=np.float64)))]
+    faults = faults_of_kinds(points, kinds)
     if faults:
         raise ModelError(faults)
-    classes = tuple((name, tuple(int(code) for code in np.unique(points[name].to_numpy()))) for name in named)
+    named = [name for name in points.columns if kinds[name] == "class"]
+    faults = [fault for name in named if (fault := _odd_codes(name, points[name]))]
+    if faults:
+        raise ModelError(faults)
+    classes = tuple((name, tuple(int(code) for code in np.unique(points[name].to_numpy(dtype=np.float64)))) for name in named)
     if encoding == "onehot" or not named:
         return Encoder(tuple(points.columns), classes, depth)
     if target_means is None:
@@ -272,8 +275,23 @@ def design_matrix(
     return out
 
 
-def _odd_codes(name: str, codes: NDArray[np.float64]) -> str:
+def faults_of_kinds(points: pd.DataFrame, kinds: Mapping[str, str]) -> list[str]:
+    """Covariates without a kind, of a kind that is none, or named twice."""
+    faults = [f"covariate '{name}': stands twice; expected each once" for name in pd.unique(points.columns[points.columns.duplicated()])]
+    for name in pd.unique(points.columns):
+        if kinds.get(name) not in ("continuous", "class"):
+            faults.append(f"covariate '{name}': kind {kinds.get(name)!r}; expected continuous or class")
+    return faults
+
+
+def _odd_codes(name: str, column: pd.Series) -> str:
     """The fault of a column of class codes, or nothing."""
+    try:
+        codes = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        told = pd.to_numeric(column.astype(object), errors="coerce")
+        words = column[told.isna() & column.notna()]
+        return f"covariate '{name}': {len(words)} of {len(column)} class codes are no numbers (such as {words.iloc[0]!r}); expected whole numbers"
     odd = ~np.isfinite(codes) | (codes != np.round(codes)) | (np.abs(codes) > LARGEST_CODE)
     if not odd.any():
         return ""

@@ -25,6 +25,9 @@ from edaphic.units import CM_PER_M
 
 Interval = tuple[float, float]
 
+FLAT = 1e-9
+"""Values whose range is this small beside the largest are the same but for rounding: splines of one content everywhere."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -145,7 +148,7 @@ def training_table(
     profiles = len(table.profiles)
     if profiles < 10:
         raise ModelError(f"training table: {profiles} profiles with a layer value and all covariates; expected at least 10")
-    if np.ptp(table.values) == 0:
+    if np.ptp(table.values) <= FLAT * np.abs(table.values).max():
         raise ModelError(
             f"training table: {target.column} is {table.values[0]:g} in all {len(table.values)} rows; expected values that differ"
         )

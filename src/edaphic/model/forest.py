@@ -185,7 +185,7 @@ def train(
     Examples
     --------
     >>> x = np.repeat([0, 1], 10)[:, None].astype(np.float32)
-    >>> forest = train(x, np.repeat([2.0, 6.0], 10), Settings(trees=3), log=False, seed=1)
+    >>> forest = train(x, np.repeat([2.0, 6.0], 10), Settings(3, 1.0, 1), log=False, seed=1)
     >>> forest.threshold[0], np.unique(forest.leaf_mean).tolist(), forest.importance.tolist()
     (np.float32(0.5), [2.0, 6.0], [1.0])
     """

@@ -72,7 +72,7 @@ def quick_scores(
     >>> x = np.column_stack([np.repeat([0, 1], 20), np.zeros(40)]).astype(np.float32)
     >>> y, rows = np.repeat([1.0, 3.0], 20), np.arange(40)
     >>> folds = [(rows[rows % 2 == k], rows[rows % 2 != k]) for k in (0, 1)]
-    >>> quick_scores(x, y, folds, [(0,), (1,)], Settings(trees=50), log=False, seed=1).round(1).tolist()
+    >>> quick_scores(x, y, folds, [(0,), (1,)], Settings(50, 1.0, 1), log=False, seed=1).round(1).tolist()
     [0.0, 1.0]
     """
     features = np.asarray(features, dtype=np.float32)

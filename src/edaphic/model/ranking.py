@@ -100,6 +100,10 @@ def score_sets(task: Task, sets: Sequence[Sequence[str]]) -> pd.DataFrame:
     >>> rank(task)["feature"].tolist(), exhaustive(task, k=2).chosen
     (['a', 'b'], ('a',))
     """
+    known = set(task.covariates)
+    strange = dict.fromkeys(name for names in sets for name in names if name not in known)
+    if strange:
+        raise ModelError([f"sets: '{name}' is no covariate; expected one of {', '.join(task.covariates)}" for name in strange])
     subsets = [task.columns(names) for names in sets]
     empty = [JOIN.join(names) or "no covariates" for names, columns in zip(sets, subsets, strict=True) if not columns]
     if empty:
@@ -146,7 +150,7 @@ def rank(
     task : Task
     by : {"impurity", "permutation"}
     groups : mapping of str to sequence of str, optional
-        Families of covariates that are taken as one; covariates in none stay alone. The depths are one group.
+        Families of covariates that are taken as one; covariates in none stay alone. The depths are a group of their own.
     repeats : int
         Shuffles of each fold.
 
@@ -231,8 +235,10 @@ def _units(task: Task, groups: Mapping[str, Sequence[str]]) -> list[tuple[str, t
     family: dict[str, str] = {}
     faults = []
     for group, members in groups.items():
+        if group in task.sources and group not in members:
+            faults.append(f"group '{group}': has the name of a covariate that is not in it; expected another name")
         for name in members:
-            if name not in task.sources:
+            if name not in task.covariates:
                 faults.append(f"group '{group}': '{name}' is no covariate; expected one of {', '.join(task.covariates)}")
             elif name in family:
                 faults.append(f"group '{group}': '{name}' is in group '{family[name]}' too; expected it in one")

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from edaphic.errors import ModelError
+from edaphic.model.features import faults_of_kinds
 
 FLAT = 1e-12
 """A covariate whose range is this small beside its largest size is constant but for rounding."""
@@ -66,7 +68,8 @@ def screen_correlation(
     >>> table.loc[table["kept"], "feature"].tolist()
     ['b', 'c']
     """
-    values, constant = _checked(points, protected, [] if 0 < limit <= 1 else [f"correlation: limit {limit:g}; expected above 0, at most 1"])
+    odd = [] if 0 < limit <= 1 else [f"correlation: limit {limit:g}; expected above 0, at most 1"]
+    values, constant = _checked(points, protected, [*odd, *faults_of_kinds(points, kinds)])
     names = list(points.columns)
     safe = np.isin(names, list(protected))
     told: dict[str, tuple[str, str, float]] = {
@@ -154,13 +157,13 @@ def gvif(points: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
     DataFrame
         ``feature``, ``gvif``, ``df``, ``comparable``; infinity where a covariate is constant or part of an exact combination.
     """
-    values, _ = _checked(points, (), [], varies=False)
+    values, _ = _checked(points, (), faults_of_kinds(points, kinds), varies=False)
     blocks = [
         _dummies(values[:, i]) if kinds[name] == "class" else values[:, [i]] for i, name in enumerate(points.columns)
     ]
     columns = np.hstack(blocks)
     owner = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
-    moving = ~_is_constant(columns)
+    moving = ~is_constant(columns)
     unit = _unit_columns(columns[:, moving])
     system = _System(_triangle(unit))
     inverse, involved = system.inverse(), system.involved
@@ -219,7 +222,7 @@ def eliminate_vif(
     ['a', 'c']
     """
     odd = [] if np.isfinite(threshold) and threshold > 1 else [f"vif: threshold {threshold:g}; expected a number above 1"]
-    values, constant = _checked(points, protected, odd)
+    values, constant = _checked(points, protected, [*odd, *faults_of_kinds(points, kinds)])
     names = list(points.columns)
     safe = np.isin(names, list(protected))
     rows = [
@@ -268,7 +271,11 @@ def _checked(
     names = list(points.columns)
     known = ", ".join(names)
     faults = [*faults, *(f"protected: '{name}' is no covariate; expected one of {known}" for name in protected if name not in names)]
-    values = points.to_numpy(dtype=np.float64)
+    words = [name for name, column in points.items() if not is_numeric_dtype(column) and pd.to_numeric(column, errors="coerce").isna().any()]
+    faults += [f"covariate '{name}': holds words or gaps; expected numbers" for name in words]
+    if words:
+        raise ModelError(faults)
+    values = points.to_numpy(dtype=np.float64, na_value=np.nan)
     if len(values) < 2:
         raise ModelError([*faults, f"covariates: {len(values)} profiles; expected at least 2"])
     lost = (~np.isfinite(values)).sum(axis=0)
@@ -277,7 +284,7 @@ def _checked(
         for name, count in zip(names, lost, strict=True)
         if count
     ]
-    constant = _is_constant(values)
+    constant = is_constant(values)
     if varies and constant.all() and not lost.any():
         faults.append(f"covariates: none of {len(names)} varies between the profiles; expected at least one that does")
     if faults:
@@ -285,7 +292,8 @@ def _checked(
     return values, constant
 
 
-def _is_constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+def is_constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Columns whose values are the same but for rounding (:data:`FLAT`), shape (q,)."""
     low, high = values.min(axis=0), values.max(axis=0)
     # Halves first: the range of the largest numbers would overflow.
     constant: NDArray[np.bool_] = high / 2 - low / 2 <= FLAT * np.maximum(np.abs(low), np.abs(high)) / 2

@@ -63,7 +63,7 @@ def exhaustive(
     Choice
         ``step`` is the number of covariates searched that are in the set.
     """
-    _check_names(task, names or (), protected, rule)
+    _check_names(task, () if names is None else names, protected, rule)
     ordered = [name for name in (names if names is not None else _ranked(task, "impurity")) if name not in protected]
     if k < 1:
         raise ModelError(f"exhaustive search: k {k}; expected 1 or more")
@@ -108,7 +108,7 @@ def forward(
     protected : sequence of str
         Covariates in every set.
     """
-    _check_names(task, names or (), protected, rule)
+    _check_names(task, () if names is None else names, protected, rule)
     left = [name for name in (task.covariates if names is None else names) if name not in protected]
     if not left:
         raise ModelError("forward selection: no covariate to choose from; expected at least one")
@@ -162,7 +162,7 @@ def backward(
     protected : sequence of str
         Covariates that never go.
     """
-    _check_names(task, names or (), protected, rule)
+    _check_names(task, () if names is None else names, protected, rule)
     if drop < 1:
         raise ModelError(f"recursive elimination: drop {drop}; expected 1 or more")
     current = _in_order(task, {*(task.covariates if names is None else names), *protected})
@@ -272,8 +272,9 @@ def _check_names(task: Task, names: Sequence[str], protected: Sequence[str], rul
         for name in some
         if name not in known
     ]
-    if len(set(names)) < len(names):
-        faults.append("covariates to search: a name stands twice; expected each once")
+    for what, some in (("covariates to search", names), ("protected", protected)):
+        if len(set(some)) < len(some):
+            faults.append(f"{what}: a name stands twice; expected each once")
     if rule not in ("best", "one_se"):
         faults.append(f"rule: {rule!r}; expected best or one_se")
     if faults:

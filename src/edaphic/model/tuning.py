@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
-from math import prod
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
-from edaphic.model.forest import Settings, train
+from edaphic.model.forest import Settings, settings_faults, train
 from edaphic.model.ranking import faults_of_folds
 from edaphic.model.traverse import predict
 
@@ -37,12 +37,13 @@ class Between:
 
     def draw(self, rng: np.random.Generator) -> float:
         """One value."""
+        first, last = math.ceil(self.low), math.floor(self.high)
         if self.whole and not self.log:
-            return int(rng.integers(int(self.low), int(self.high) + 1))
+            return int(rng.integers(first, last + 1))
         low, high = (np.log(self.low), np.log(self.high)) if self.log else (self.low, self.high)
         value = float(rng.uniform(low, high))
         value = float(np.exp(value)) if self.log else value
-        return min(max(round(value), int(self.low)), int(self.high)) if self.whole else value
+        return min(max(round(value), first), last) if self.whole else value
 
 
 Space = Mapping[str, Sequence[Any] | Between]
@@ -99,7 +100,7 @@ def candidates(
     Raises
     ------
     ModelError
-        A name that is no setting, an empty list, or a range in a grid.
+        A name that is no setting, an empty list, a range in a grid, or values that no forest can be grown with.
 
     Examples
     --------
@@ -109,25 +110,27 @@ def candidates(
     >>> [(c.max_features, c.min_samples_leaf) for c in grid]
     [(0.2, 9), (0.5, 9)]
     """
+    if how == "random" and number < 1:
+        raise ModelError(f"tuning: {number} candidates; expected 1 or more")
     told = dict(fixed or {})
     free = {name: values for name, values in (USUAL if space is None else space).items() if name not in told}
     _check_space(how, free, told)
     default = replace(Settings(trees=trees), **told)
     lists = {name: tuple(values) for name, values in free.items() if not isinstance(values, Between)}
     if how == "grid":
-        return list(dict.fromkeys(replace(default, **dict(zip(lists, some, strict=True))) for some in product(*lists.values())))
+        return _usable(dict.fromkeys(replace(default, **dict(zip(lists, some, strict=True))) for some in product(*lists.values())))
     rng = np.random.default_rng(seed)
-    if len(lists) == len(free) and prod(len(values) for values in lists.values()) <= MOST_LISTED:
+    if len(lists) == len(free) and math.prod(len(values) for values in lists.values()) <= MOST_LISTED:
         grid = [replace(default, **dict(zip(lists, some, strict=True))) for some in product(*lists.values())]
         others = [setting for setting in dict.fromkeys(grid) if setting != default]
-        return [default, *(others[i] for i in rng.permutation(len(others))[: max(0, number - 1)])]
+        return _usable([default, *(others[i] for i in rng.permutation(len(others))[: max(0, number - 1)])])
     drawn = (replace(default, **_drawn(free, rng)) for _ in range(TRIES * max(1, number)))
     found = {default: None}
     for setting in drawn:
         if len(found) >= number:
             break
         found[setting] = None
-    return list(found)
+    return _usable(found)
 
 
 def tune(
@@ -165,7 +168,7 @@ def tune(
     metric : {"rmse", "mae", "mec", "ccc", "r2_pearson"} or callable
         A callable gets observed and predicted values and answers with a number.
     maximise : bool
-        For a callable: whether larger is better.
+        For a callable: whether larger is better. A metric with a name knows.
 
     Returns
     -------
@@ -184,6 +187,13 @@ def tune(
         faults.append("tuning: no settings to try; expected at least one")
     if isinstance(metric, str) and metric not in METRICS:
         faults.append(f"tuning: metric '{metric}'; expected one of {', '.join(METRICS)}")
+    if isinstance(metric, str) and maximise and not METRICS.get(metric, True):
+        faults.append(f"tuning: metric '{metric}' is to be large; expected maximise for skill or a callable only")
+    faults += dict.fromkeys(fault for setting in settings for fault in settings_faults(setting))
+    if len(features) != len(values) or (weights is not None and np.shape(weights) != np.shape(values)):
+        faults.append(f"tuning: {len(features)} rows of features, {len(values)} values; expected as many, and of weights")
+    elif log and np.any(values <= 0):
+        faults.append(f"tuning: smallest value {np.min(values):g} has no logarithm; expected values above 0")
     if faults:
         raise ModelError(faults)
     tested = np.concatenate([outside for _, outside in parts])
@@ -251,6 +261,15 @@ def _drawn(free: Space, rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
+def _usable(found: Iterable[Settings]) -> list[Settings]:
+    """The settings, if a forest can be grown with each."""
+    listed = list(found)
+    faults = list(dict.fromkeys(fault for setting in listed for fault in settings_faults(setting)))
+    if faults:
+        raise ModelError(faults)
+    return listed
+
+
 def _check_space(how: str, free: Space, fixed: Mapping[str, Any]) -> None:
     """All that is wrong with a space."""
     known = [field.name for field in fields(Settings)]
@@ -261,9 +280,11 @@ def _check_space(how: str, free: Space, fixed: Mapping[str, Any]) -> None:
         if isinstance(values, Between):
             if how == "grid":
                 faults.append(f"tuning: '{name}' is a range; expected a list of values for a grid")
-            if not values.low <= values.high or (values.log and values.low <= 0):
-                faults.append(f"tuning: '{name}' from {values.low:g} to {values.high:g}; expected a range that is not empty")
-        elif len(values) == 0:
-            faults.append(f"tuning: '{name}' has no values; expected at least one")
+            finite = math.isfinite(values.low) and math.isfinite(values.high)
+            empty = not values.low <= values.high or (values.whole and finite and math.ceil(values.low) > math.floor(values.high))
+            if empty or not finite or (values.log and values.low <= 0):
+                faults.append(f"tuning: '{name}' from {values.low:g} to {values.high:g}; expected a finite range that is not empty")
+        elif isinstance(values, str) or len(values) == 0:
+            faults.append(f"tuning: '{name}' has {f'the text {values!r}' if values else 'no values'}; expected a list of at least one")
     if faults:
         raise ModelError(faults)

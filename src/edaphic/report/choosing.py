@@ -74,6 +74,8 @@ def baseline_words(run: RunFolder) -> list[str]:
 
 
 def _start(layer: str) -> str:
+    if layer.startswith("whole "):
+        return f"For the {group_text(layer)}"
     return "Over all layers" if layer == ALL_LAYERS else f"In {group_text(layer)}"
 
 
@@ -141,6 +143,11 @@ def naive_words(run: RunFolder) -> str:
     if pair is None:
         return ""
     nested, once = pair
+    layers = [
+        group_text(r.layer)
+        for r in records(run.table("naive"))
+        if r.what != _NESTED and r.layer != once.layer and _verdict(r) == "better"
+    ]
     end = {
         "better": "The naive score is too good by the difference: it chose with the profiles that it is judged by.",
         "worse": "Here the naive score is even a little worse: the choice had nothing to gain.",
@@ -149,6 +156,7 @@ def naive_words(run: RunFolder) -> str:
         "Covariates, classes and settings are chosen anew within each fold, without the profiles that are held back. "
         f"By {design_name(nested.design)} that gives MEC {fixed(nested.mec, 3)} and RMSE {quantity(nested.rmse, nested.unit)}; "
         f"chosen once on all profiles (naive) it would be MEC {fixed(once.mec, 3)} and RMSE {quantity(once.rmse, once.unit)}. {end}"
+        + (f" Too good beyond chance in {listing(layers)}." if layers else "")
     )
 
 
@@ -197,7 +205,7 @@ def choice_words(run: RunFolder) -> list[str]:
     table = run.table("choices")
     if table is None:
         return []
-    fitted = table[["trees", "max_features", "min_samples_leaf", "max_depth", "split"]].astype(str).agg(" ".join, axis=1)
+    fitted = pd.Series([f"{r.trees} {r.max_features} {r.min_samples_leaf} {r.max_depth} {r.split}" for r in records(table)])
     most = fitted.value_counts()
     folds, designs = plural(len(table), "fold"), plural(table["design"].nunique(), "design")
     settings = (

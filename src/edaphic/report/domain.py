@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from edaphic.report import map_figures
 from edaphic.report.designs import design_name, lead_of
-from edaphic.report.facts import calibration
+from edaphic.report.facts import calibration, share_of_map
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.maps import read_image
 from edaphic.report.pictures import Picture, cells_for_each, picture_of
@@ -15,43 +13,19 @@ from edaphic.report.words import count, fixed, is_known, number, percent, plural
 _INSIDE, _OUTSIDE = "inside applicability", "outside applicability"
 
 
-def share_inside(run: RunFolder) -> float:
-    """Share of the map inside the area of applicability: of all its cells where they were looked at, else of those drawn.
-
-    NaN where neither is known.
-    """
-    of_map = _share_of_map(run)
-    if is_known(of_map):
-        return of_map
-    told = run.designs.get("applicability")
-    share = told.get("share_inside") if isinstance(told, dict) else None
-    return float(share) if isinstance(share, (int, float)) and is_known(share) else math.nan
-
-
-def _share_of_map(run: RunFolder) -> float:
-    """Cells are counted only where a map of the applicability was asked for: without one their count says nothing."""
-    names = ("inside_applicability", "with_all_covariates", "masked")
-    inside, known, masked = (run.cells.get(name) for name in names)
-    if not any(name in run.covariate_maps for name in ("applicability", "dissimilarity", "point_density")):
-        return math.nan
-    if not (is_known(inside) and is_known(known) and is_known(masked)) or known - masked <= 0:
-        return math.nan
-    return float(inside / (known - masked))
-
-
 def domain_words(run: RunFolder) -> list[str]:
     """What the area of applicability is, how much of the map lies inside, and how good the map is on both sides."""
     told = run.designs.get("applicability")
     told = told if isinstance(told, dict) else {}
     threshold = run.domain.get("threshold", told.get("threshold"))
-    of_map, of_cells = _share_of_map(run), told.get("share_inside")
+    of_map, of_cells = share_of_map(run), told.get("share_inside")
     if not (is_known(threshold) or is_known(of_map) or is_known(of_cells)):
         return []
     found = [
         "A cell is inside where its covariates, weighted by their importance, are no less like those of a profile than held-out "
         "profiles were like the rest"
         + (f": a dissimilarity index of at most {number(threshold)}." if is_known(threshold) else ".")
-        + " Outside, neither the scores nor the intervals of this page are borne out by any profile."
+        + " Outside, the scores and intervals of the whole need not hold."
     ]
     parts = [f"{percent(of_map, 1)} of the mapped cells lie inside"] if is_known(of_map) else []
     if is_known(of_cells):

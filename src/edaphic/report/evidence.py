@@ -48,13 +48,13 @@ def designs_told(run: RunFolder) -> list[tuple[str, str]]:
     return [(design_name(name), f"{design_words(run, name)}. {capital(words_of(name).answers)}") for name in names]
 
 
-def headline_words(run: RunFolder) -> str:
+def headline_words(run: RunFolder) -> tuple[str, str]:
     """Which score is the map's, and why; empty where the run names none."""
     headline, reason = headline_of(run), headline_reason(run)
     if not headline:
-        return ""
+        return "", ""
     name = "the estimate from sites drawn at random" if headline == PROBABILITY else f"the score by {design_name(headline)}"
-    return f"The accuracy of the map is {name}. The reason: {reason}." if reason else f"The accuracy of the map is {name}."
+    return f"The accuracy of the map is {name}.", f"The reason: {reason}." if reason else ""
 
 
 def side_by_side(run: RunFolder) -> PageTable | None:
@@ -113,7 +113,7 @@ def notes(run: RunFolder) -> list[str]:
         found += [_sentence(str(line)) for line in lines if design != "block" or "not the accuracy" not in str(line)]
     side, others = run.designs.get("block_side"), run.designs.get("independent")
     found += [_sentence(side)] if isinstance(side, str) and side else []
-    found += [_sentence(str(line)) for line in others] if isinstance(others, list) else []
+    found += [f"Other profiles, {str(line).strip().rstrip('.')}." for line in others] if isinstance(others, list) else []
     domain = run.domain.get("notes")
     found += [_sentence(str(line)) for line in domain] if isinstance(domain, list) else []
     return list(dict.fromkeys(found))
@@ -157,8 +157,7 @@ def named(run: RunFolder, group: str) -> str:
         covariate = zone
     names = _class_names(run, covariate)
     name = names.get(code, "")
-    shown = f"{covariate} {code}" if covariate else code
-    return f"{shown} ({name})" if name else group_text(group)
+    return f"{covariate}: {name}" if name else group_text(group)
 
 
 def _class_names(run: RunFolder, covariate: str) -> dict[str, str]:
@@ -187,9 +186,9 @@ def group_words(run: RunFolder) -> str:
         return ""
     worse = [named(run, r.group) for r in records(rows) if is_known(r.rmse_low) and r.rmse_low > overall]
     better = [named(run, r.group) for r in records(rows) if is_known(r.rmse_high) and r.rmse_high < overall]
-    parts = [f"clearly {how} in {', '.join(names)}" for how, names in (("larger", worse), ("smaller", better)) if names]
+    parts = [f"clearly {how} for {listing(names)}" for how, names in (("larger", worse), ("smaller", better)) if names]
     start = f"By {design_name(lead)}, the error (RMSE) is "
-    return start + (" and ".join(parts) if parts else "nowhere clearly another than that of all together") + "."
+    return start + ("; ".join(parts) if parts else "nowhere clearly another than that of all together") + "."
 
 
 def curves_table(run: RunFolder) -> PageTable | None:
@@ -219,6 +218,7 @@ def calibration_words(run: RunFolder) -> str:
     )
     table = run.table("conformal")
     known = [] if table is None else [r for r in records(table) if is_known(r.n_profiles) and not is_known(r.zone)]
+    known = sorted(known, key=lambda r: ((r.top_cm, r.bottom_cm) == run.whole, r.top_cm))
     parts = [f"{layer_text(r.top_cm, r.bottom_cm)} on {count(r.n_profiles)}" for r in known]
     text += f", which rests on held-out profiles: {', '.join(parts)}." if parts else "."
     return " ".join([text, *_pooled(table)])

@@ -12,10 +12,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from edaphic.report.figures import DESIGN_COLOURS, legend_above, with_unit
+from edaphic.report.folder import records
 from edaphic.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure, styled
-from edaphic.report.words import group_text
+from edaphic.report.words import count, group_text
 
 _FAR = 0.99
+_FEW_PAIRS = 30
 _DIRECTIONS = (BLUE, ORANGE, GREEN, VERMILION, BLACK, GREY)
 
 
@@ -40,9 +42,13 @@ def distances(curves: pd.DataFrame) -> Figure:
         ("gj_star_m", "folds by kNNDM", DESIGN_COLOURS["knndm"], "-", 2.6),
         ("gij_m", "cells of the map", BLACK, "-", 1.4),
     )
-    known = [(curves[column].to_numpy(dtype=np.float64), *rest) for column, *rest in lines if curves[column].notna().any()]
+    known = [
+        (curves[column].to_numpy(dtype=np.float64), label, colour, style, width)
+        for column, label, colour, style, width in lines
+        if curves[column].notna().any()
+    ]
     # The farthest cell may lie several times as far as any other.
-    far = max((float(np.interp(_FAR, curves["p"], metres)) for metres, *_ in known), default=1.0)
+    far = max((float(np.interp(_FAR, curves["p"].to_numpy(dtype=np.float64), metres)) for metres, *_ in known), default=1.0)
     per, unit = (1000.0, "km") if far > 1000.0 else (1.0, "m")
     for metres, label, colour, style, width in known:
         axes.plot(metres / per, curves["p"], color=colour, linestyle=style, linewidth=width, label=label)
@@ -116,13 +122,13 @@ def groups(rows: pd.DataFrame, *, overall: float, unit: str, title: str, colour:
     if np.isfinite(overall):
         axes.axvline(overall, color=GREY, linewidth=1.4, linestyle="--", label="all together")
     axes.hlines(y, rows["rmse_low"], rows["rmse_high"], color=colour, linewidth=2.2)
-    axes.plot(rows["rmse"], y, "o", color=colour, markersize=7, linestyle="none", label="RMSE with its 95 % interval")
-    axes.set_yticks(y, [f"{group_text(r.group)} ({r.n_profiles:.0f})" for r in rows.itertuples()], parse_math=False)
+    axes.plot(rows["rmse"], y, "o", color=colour, markersize=7, linestyle="none", label="RMSE, 95 % interval")
+    axes.set_yticks(y, [f"{group_text(r.group)} ({count(r.n_profiles)})" for r in records(rows)], parse_math=False)
     most = float(np.nanmax(rows[["rmse", "rmse_high"]].to_numpy(dtype=np.float64)))
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0.0, 1.06 * max(most, overall if np.isfinite(overall) else 0.0)))
     axes.set_xlabel(with_unit("RMSE", unit))
     axes.grid(True, axis="x")
-    legend_above(axes, title)
+    legend_above(axes, title, columns=1)
     return figure
 
 
@@ -135,15 +141,25 @@ class FittedLine:
     label: str
 
 
+@dataclass(frozen=True)
+class LagPoints:
+    """Lags of one direction: mean distances (m), semivariances, pairs of places."""
+
+    distance_m: NDArray[np.float64]
+    gamma: NDArray[np.float64]
+    pairs: NDArray[np.float64]
+
+
 @styled
 def variogram(
-    points: Mapping[str, tuple[Sequence[float], Sequence[float]]], lines: Sequence[FittedLine], *, nugget: float, title: str, label: str
+    points: Mapping[str, LagPoints], lines: Sequence[FittedLine], *, nugget: float, title: str, label: str
 ) -> Figure:
     """Semivariances of the residuals by distance and the variogram that was fitted to them.
 
     Parameters
     ----------
-    points : mapping of label to (distances in m, semivariances)
+    points : mapping of label to LagPoints
+        Hollow where fewer than thirty pairs of places stand behind them.
     lines : sequence of FittedLine
     nugget : float
         Drawn as a dotted line.
@@ -156,17 +172,23 @@ def variogram(
     Figure
     """
     figure, axes = new_figure(3.7)
-    far = max((max(x) for x, _ in points.values() if len(x)), default=1.0)
+    far = max((float(lags.distance_m.max()) for lags in points.values() if len(lags.distance_m)), default=1.0)
     per, name = (1000.0, "km") if far > 1000.0 else (1.0, "m")
     many = len(points) > 1
-    for place, (name_of, (x, y)) in enumerate(points.items()):
-        colour = _DIRECTIONS[place % len(_DIRECTIONS)] if many else BLUE
-        axes.plot(np.asarray(x) / per, y, "o", color=colour, markersize=4.5 if many else 6, alpha=0.8, linestyle="none", label=name_of)
+    for place, (label_of, lags) in enumerate(points.items()):
+        colour, size = _DIRECTIONS[place % len(_DIRECTIONS)] if many else BLUE, 4.5 if many else 6.0
+        few = lags.pairs < _FEW_PAIRS
+        for chosen, inside, said in ((~few, colour, label_of), (few, "white", None)):
+            axes.plot(
+                lags.distance_m[chosen] / per, lags.gamma[chosen], "o", markeredgecolor=colour, markerfacecolor=inside,
+                markersize=size, linestyle="none", label=said,
+            )  # fmt: skip
     for place, line in enumerate(lines):
         style = ("-", (0, (5.0, 2.0)))[place % 2]
         axes.plot(line.distance_m / per, line.gamma, color=BLACK, linewidth=1.8, linestyle=style, label=line.label)
     axes.axhline(nugget, color=GREY, linewidth=1.3, linestyle=":", label="nugget")
-    tallest = [max(y) for _, y in points.values() if len(y)] + [float(line.gamma.max()) for line in lines] + [nugget]
+    drawn = [lags.gamma for lags in points.values()] + [line.gamma for line in lines]
+    tallest = [nugget, *(float(values.max()) for values in drawn if len(values))]
     axes.set(xlim=(0.0, 1.03 * far / per), ylim=(0.0, 1.12 * max(tallest) or 1.0))
     axes.set_xlabel(f"distance ({name})")
     axes.set_ylabel(label)

@@ -196,6 +196,34 @@ def share(part: float, *others: float) -> float:
     return part / whole if math.isfinite(whole) and whole > 0.0 else math.nan
 
 
+def share_inside(run: RunFolder) -> float:
+    """Share of the map inside the area of applicability: of all its cells where they were looked at, else of those drawn.
+
+    NaN where neither is known.
+    """
+    of_map = share_of_map(run)
+    if is_known(of_map):
+        return of_map
+    told = run.designs.get("applicability")
+    share = told.get("share_inside") if isinstance(told, dict) else None
+    return float(share) if isinstance(share, (int, float)) and is_known(share) else math.nan
+
+
+def share_of_map(run: RunFolder) -> float:
+    """Share of the mapped cells inside the area of applicability, NaN where not known.
+
+    Cells are counted only where a map of the applicability was asked for: without one their count says nothing.
+    """
+    names = ("inside_applicability", "with_all_covariates", "masked")
+    inside, known, masked = (run.cells.get(name, math.nan) for name in names)
+    if not run.covariate_maps:
+        return math.nan
+    if not all(isinstance(value, (int, float)) and is_known(value) for value in (inside, known, masked)):
+        return math.nan
+    cells = float(known) - float(masked)
+    return float(inside) / cells if cells > 0.0 else math.nan
+
+
 def depth_table(run: RunFolder, target: Target) -> tuple[pd.DataFrame, str, str] | None:
     """Observed and predicted values by depth, one row per single layer, for the depth figure.
 

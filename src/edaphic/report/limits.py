@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edaphic.report.budget import PART_WORDS, largest_part
-from edaphic.report.density import assumed_share, density_error, estimated_share, organic_choices
 from edaphic.report.choosing import beaten_by, derived
+from edaphic.report.density import assumed_share, density_error, estimated_share, organic_choices
 from edaphic.report.designs import calibrated_by, design_name, designs_of, headline_of, lead_of, speaks_for_map
-from edaphic.report.domain import share_inside
 from edaphic.report.evidence import notes
 from edaphic.report.facts import (
     Target,
@@ -18,6 +17,7 @@ from edaphic.report.facts import (
     has_bounds,
     interval_of,
     metric,
+    share_inside,
     without_covariates,
 )
 from edaphic.report.folder import RunFolder
@@ -157,8 +157,8 @@ def _applicability(run: RunFolder) -> Iterable[str]:
     share = share_inside(run)
     if is_known(share) and share < 1.0:
         yield (
-            f"{percent(1.0 - share, 1)} of the map lies outside the area of applicability: its covariates are unlike those of all profiles, "
-            "and nothing on this page tells how good the map is there."
+            f"{percent(1.0 - share, 1)} of the map lies outside the area of applicability: its covariates are unlike those of all "
+            "profiles, and the scores of the whole say little about it."
         )
     table = run.table("out_of_fold")
     if table is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+import pandas as pd
 
 from edaphic.report.designs import PROBABILITY, headline_of
 from edaphic.report.folder import RunFolder, records
@@ -130,7 +133,7 @@ def products(run: RunFolder) -> PageTable | None:
     units = [unit for unit in dict.fromkeys(common["unit"]) if unit]
     unit = f" ({unit_text(units[0])})" if len(units) == 1 else ""
     body = []
-    for (name, top, bottom, product), rows in common.groupby(["set", "top_cm", "bottom_cm", "product"], sort=False):
+    for (name, top, bottom, product), rows in _parts(common, "set", "top_cm", "bottom_cm", "product"):
         values = {r.score: r for r in records(rows)}
         rmse, mec, bias = (values.get(key) for key in ("rmse", "mec", "bias"))
         if rmse is None:
@@ -148,6 +151,11 @@ def products(run: RunFolder) -> PageTable | None:
     return dense("This map and other products at the same points", columns, body, (0, 1, 2))
 
 
+def _parts(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Groups of rows by some columns, in the order of the table."""
+    return iter(table.groupby(list(columns), sort=False))
+
+
 def product_words(run: RunFolder) -> list[str]:
     """For each set and layer: which products this map is better than, cannot be told apart from, and is worse than."""
     table = run.table("products")
@@ -155,7 +163,7 @@ def product_words(run: RunFolder) -> list[str]:
         return []
     rows = table[(table["rows"] == "common") & (table["score"] == "rmse") & (table["product"] != OURS)]
     found = []
-    for (name, top, bottom), part in rows.groupby(["set", "top_cm", "bottom_cm"], sort=False):
+    for (name, top, bottom), part in _parts(rows, "set", "top_cm", "bottom_cm"):
         told = []
         for verdict, how in (("better", "is better than"), ("even", "cannot be told apart from"), ("worse", "is worse than")):
             names = [f"{r.product} (RMSE {number(r.value)})" for r in records(part) if _verdict(r) == verdict]

@@ -10,7 +10,22 @@ from typing import Any
 
 import jinja2
 
-from edaphic.report import budget, density, inputs, limits, pictures, plausibility, provenance, tables
+from edaphic.report import (
+    budget,
+    choosing,
+    density,
+    domain,
+    evidence,
+    evidence_pictures,
+    inputs,
+    limits,
+    others,
+    pictures,
+    plausibility,
+    provenance,
+    support_pictures,
+    tables,
+)
 from edaphic.report.answer import answer, title_of
 from edaphic.report.facts import (
     Target,
@@ -23,7 +38,8 @@ from edaphic.report.facts import (
     target_of,
     whole_stock,
 )
-from edaphic.report.folder import FORMATS, RunFolder, read_run, records
+from edaphic.report.folder import RunFolder, read_run, records
+from edaphic.report.formats import FORMATS
 from edaphic.report.pictures import LayerPictures, Picture
 from edaphic.report.words import (
     capital,
@@ -36,7 +52,12 @@ from edaphic.report.words import (
     quantity,
 )
 
-_OPTIONAL = frozenset({"comparison", "truth", "selection", "tuning"})
+_OPTIONAL = frozenset(
+    {"comparison", "truth", "selection", "tuning", "periods", "climate", "zoning", "search", "steps", "baselines", "conformal"}
+    | {"independent", "independent_coverage", "overlap", "by_design", "products"}
+)
+"""Tables that a run has only where it was asked for them, or that only add to others."""
+_TEMPLATES = ("page.html.j2", "evidence.html.j2", "macros.html.j2", "page.css")
 
 
 def build_report(run_dir: Path, out: Path | None = None) -> Path:
@@ -71,8 +92,7 @@ def build_report(run_dir: Path, out: Path | None = None) -> Path:
 
 def _environment() -> jinja2.Environment:
     folder = files("edaphic.report")
-    names = ("page.html.j2", "page.css")
-    loader = jinja2.DictLoader({name: folder.joinpath(name).read_text(encoding="utf-8") for name in names})
+    loader = jinja2.DictLoader({name: folder.joinpath(name).read_text(encoding="utf-8") for name in _TEMPLATES})
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -104,7 +124,7 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
     facts = {layer.layer: layer.facts for layer in reversed(maps)}
     means = {layer: facts[layer].mean for layer in (*single_layers(run), run.whole) if layer in facts}
     checks = plausibility.checks(run, target, facts)
-    evidence = _evidence(run, target)
+    shown = _evidence(run, target)
     truth = _truth(run, target)
     rows = stock_rows(run)
     context: dict[str, Any] = {
@@ -125,13 +145,13 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "budget_words": " ".join(budget.defaults_words(run)),
         "maps": maps,
         "reduction": _reduction(run, maps),
-        "designs": inputs.evidence_designs(run),
+        "designs": evidence.designs_told(run),
         "target": target,
         "nominal": percent(interval_of(run)),
         "metrics": tables.metrics(run, "natural"),
         "log_metrics": tables.metrics(run, "log"),
         "calibration": tables.calibration_table(run),
-        "calibrated_by": _calibrated_by(run),
+        "calibrated_by": evidence.calibration_words(run),
         "stocks": None if rows is None else tables.stocks(rows, run.whole),
         "bounds_words": _bounds_words(run),
         "class_stocks": tables.class_stocks(run),
@@ -143,20 +163,56 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "seed": str(run.run.get("seed", "")),
         "recipe_sha256": str(run.run.get("recipe_sha256", "")),
         "provenance": provenance.provenance(run),
-        **evidence,
+        **_words(run),
+        **shown,
         **truth,
     }
-    return context, _all_pictures(maps, evidence, truth)
+    return context, _all_pictures(maps, shown, truth)
 
 
 def _evidence(run: RunFolder, target: Target) -> dict[str, Any]:
     return {
-        "scatter": pictures.scatter(run, target),
-        "skill": pictures.skill(run),
-        "coverage": pictures.coverage(run),
-        "tails": pictures.tails(run),
-        "importance": pictures.importance(run),
+        "scatter": evidence_pictures.scatter(run, target),
+        "skill": evidence_pictures.skill(run),
+        "distances": support_pictures.distances(run),
+        "groups": support_pictures.groups(run),
+        "coverage": evidence_pictures.coverage(run),
+        "curves": support_pictures.curves(run),
+        "tails": evidence_pictures.tails(run),
+        "domain_maps": domain.domain_maps(run),
+        "importance": evidence_pictures.importance(run),
+        "variograms": support_pictures.variograms(run),
         "depth": pictures.depth(run, target),
+    }
+
+
+def _words(run: RunFolder) -> dict[str, Any]:
+    """Tables and sentences of the evidence."""
+    return {
+        "headline": evidence.headline_words(run),
+        "side_by_side": evidence.side_by_side(run),
+        "by_group": evidence.by_group(run),
+        "group_words": evidence.group_words(run),
+        "tails_by_layer": evidence.tails_by_layer(run),
+        "curves_table": evidence.curves_table(run),
+        "by_design": others.by_design(run),
+        "independent": others.independent(run),
+        "independent_coverage": others.independent_coverage(run),
+        "independent_words": others.overlap_words(run) + others.coverage_words(run),
+        "products": others.products(run),
+        "product_words": others.product_words(run),
+        "domain_words": domain.domain_words(run),
+        "naive": choosing.naive(run),
+        "naive_words": choosing.naive_words(run),
+        "steps": choosing.steps(run),
+        "search": choosing.search(run),
+        "choices": choosing.choices(run),
+        "choice_words": choosing.choice_words(run),
+        "baselines": choosing.baselines(run),
+        "baseline_words": choosing.baseline_words(run),
+        "zoning": choosing.zoning(run),
+        "zoning_words": choosing.zoning_words(run),
+        "variogram_words": support_pictures.variogram_words(run),
     }
 
 
@@ -170,9 +226,9 @@ def _truth(run: RunFolder, target: Target) -> dict[str, Any]:
     }
 
 
-def _all_pictures(maps: list[LayerPictures], evidence: Mapping[str, Any], truth: Mapping[str, Any]) -> list[Picture]:
+def _all_pictures(maps: list[LayerPictures], shown: Mapping[str, Any], truth: Mapping[str, Any]) -> list[Picture]:
     found = [picture for layer in maps for picture in layer.pictures]
-    for value in evidence.values():
+    for value in shown.values():
         found += value if isinstance(value, list) else [value] if isinstance(value, Picture) else []
     return found + [picture for _, several in truth["truth_maps"] for picture in several]
 
@@ -206,17 +262,6 @@ def _bounds_words(run: RunFolder) -> str:
         "were fully correlated, all cells would be too high or too low together, and nothing would cancel. Real errors "
         "are alike among neighbours and unlike far apart: unless something that all profiles "
         "share is wrong, the uncertainty of the total lies between the two."
-    )
-
-
-def _calibrated_by(run: RunFolder) -> str:
-    """Which design's adjustment the intervals of the maps carry."""
-    used = run.setting("evidence", "calibrate") or run.designs.get("calibrated_by")
-    if not isinstance(used, str):
-        return ""
-    return (
-        "Coverage is told for each design with an adjustment from its own other folds; the intervals of the maps carry "
-        f"that of the {used} design."
     )
 
 

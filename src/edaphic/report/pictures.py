@@ -21,6 +21,13 @@ from edaphic.units import in_map_unit
 
 Layer = tuple[float, float]
 
+_SPREADS = {
+    "se": "standard error of the mean",
+    "spread": "spread of the trees",
+    "tree_se": "spread over the root of trees",
+}
+"""Statistics of the trees under their own names: none of them is a prediction interval."""
+
 _ALL_MAP_CELLS = 2_000_000
 _ONE_MAP_CELLS = 200_000
 
@@ -156,18 +163,13 @@ def _width_picture(
 
 
 def _spread_pictures(layer: MapLayer, target: Target, title: str, cells: int) -> list[Picture]:
-    names = {
-        "se": "standard error of the forest mean",
-        "spread": "spread of the trees",
-        "tree_se": "tree spread over the root of the number of trees",
-    }
-    for stat, name in names.items():
+    for stat, name in _SPREADS.items():
         if stat in layer.paths:
             image = read_image(layer.paths[stat], cells)
             return [
                 picture_of(
                     f"map_{stat}_{layer.stem}.png",
-                    map_figures.width_map(image, title=f"Uncertainty, {title}", label=f"{name} ({target.unit})"),
+                    map_figures.width_map(image, title=f"{capital(name)}, {title}", label=f"{name} ({target.unit})"),
                     f"Map of the {name} in {title}: mean {quantity(image.mean(), target.unit)}.",
                     f"{capital(name)}, {title}. This is not a prediction interval: single profiles differ more.",
                 )

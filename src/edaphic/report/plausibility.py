@@ -21,6 +21,7 @@ from edaphic.report.facts import (
     held_out,
     interval_of,
     metric,
+    share_inside,
     single_layers,
     stock_rows,
     whole_stock,
@@ -193,14 +194,8 @@ def _against_profiles(run: RunFolder, target: Target, facts: Mapping[Layer, MapF
         ratio = mapped / observed
         text = f"{quantity(mapped, target.unit)} against {quantity(observed, target.unit)}, factor {fixed(ratio)}"
         good = 1.0 / _MOST_FACTOR <= ratio <= _MOST_FACTOR
-        found.append(
-            Check(
-                f"mean of the map against the profiles' {layer_text(*layer)}",
-                text,
-                "factor 0.5 to 2",
-                OK if good else LOOK,
-            )
-        )
+        name = f"mean of the map against the profiles' {layer_text(*layer)}"
+        found.append(Check(name, text, "factor 0.5 to 2", OK if good else LOOK))
     return found
 
 
@@ -323,14 +318,8 @@ def _inputs(run: RunFolder) -> list[Check]:
         found.append(Check("horizons dropped by the cleaning", percent(lost), f"at most {percent(_MOST_LOST)}", verdict))
     profiles = counted(run, "profiles_kept")
     if is_known(profiles):
-        found.append(
-            Check(
-                "number of profiles",
-                number(profiles),
-                f"at least {_FEW_PROFILES}",
-                OK if profiles >= _FEW_PROFILES else LOOK,
-            )
-        )
+        good = profiles >= _FEW_PROFILES
+        found.append(Check("number of profiles", number(profiles), f"at least {_FEW_PROFILES}", OK if good else LOOK))
     return found
 
 

@@ -58,10 +58,12 @@ def skill(run: RunFolder) -> Card | None:
     else:
         figure = " · ".join(f"{design_name(name)}{NO_BREAK_SPACE}{fixed(metric(run, name, 'mec'))}" for name in designs)
         return Card(title, figure, tuple([*(_explained(run, design) for design in designs), *_beside(run, designs)]))
+    # The estimate by the draw is of one layer at a time, the other scores are of all together.
+    over = " over all layers" if drawn else ""
     reason = headline_reason(run)
     sentences += [f"Why this figure? {capital(reason)}."] if reason else []
     sentences += [
-        f"{capital(_by(name))}, MEC {fixed(metric(run, name, 'mec'))}: {words_of(name).answers}."
+        f"{capital(_by(name))}, MEC {fixed(metric(run, name, 'mec'))}{over}: {words_of(name).answers}."
         for name in designs
         if name != headline_of(run)
     ]

@@ -118,7 +118,7 @@ def _variogram(layer: str, rows: pd.DataFrame, fields: Mapping[str, Any], log: b
     except (ModelError, KeyError, TypeError):
         fitted = None
     rows = rows[rows["gamma"].notna() & rows["distance_m"].notna()]
-    apart = fitted is not None and fitted.anisotropy_ratio < 1.0 and rows["direction_deg"].notna().any()
+    apart = fitted is not None and fitted.anisotropy_ratio < 1.0 and bool(rows["direction_deg"].notna().any())
     nugget = fitted.nugget if fitted is not None else 0.0
     file = "".join(letter if letter.isalnum() else "_" for letter in layer)
     return picture_of(
@@ -135,15 +135,17 @@ def _variogram(layer: str, rows: pd.DataFrame, fields: Mapping[str, Any], log: b
     )
 
 
-def _points(rows: pd.DataFrame, *, directed: bool) -> dict[str, tuple[list[float], list[float]]]:
+def _points(rows: pd.DataFrame, *, directed: bool) -> dict[str, figures.LagPoints]:
     if not directed:
-        here = rows[rows["direction_deg"].isna()].drop_duplicates("lag") if rows["lag"].notna().any() else rows
-        return {"all directions": (here["distance_m"].tolist(), here["gamma"].tolist())}
-    found = {}
-    for direction in sorted(rows["direction_deg"].dropna().unique()):
-        here = rows[rows["direction_deg"] == direction]
-        found[f"towards {direction:g}°"] = (here["distance_m"].tolist(), here["gamma"].tolist())
-    return found
+        # Lags within a place stand in both tables, with and without directions.
+        return {"all directions": _lags(rows[rows["direction_deg"].isna()].drop_duplicates("distance_m"))}
+    directions = sorted(rows["direction_deg"].dropna().unique())
+    return {f"towards {direction:g}°": _lags(rows[rows["direction_deg"] == direction]) for direction in directions}
+
+
+def _lags(rows: pd.DataFrame) -> figures.LagPoints:
+    distance, gamma, pairs = (rows[name].to_numpy(dtype=np.float64) for name in ("distance_m", "gamma", "pairs"))
+    return figures.LagPoints(distance, gamma, np.where(np.isfinite(pairs), pairs, np.inf))
 
 
 def _lines(fitted: Variogram, far: float, *, directed: bool) -> list[figures.FittedLine]:
@@ -161,7 +163,7 @@ def _fit_words(fitted: Variogram | None) -> str:
     if fitted.partial_sill == 0.0 or fitted.range_m == 0.0:
         return f"Nugget only ({number(fitted.nugget)}): errors of neighbours are no more alike than those of places far apart."
     text = (
-        f"{fitted.model.capitalize()}: nugget {number(fitted.nugget)}, {percent(fitted.nugget / fitted.sill)} of the sill "
+        f"{fitted.model.capitalize()}: nugget {number(_nugget(fitted))}, {percent(fitted.nugget / fitted.sill)} of the sill "
         f"{number(fitted.sill)}; range {quantity(fitted.range_m / 1000.0, 'km')}"
     )
     if fitted.anisotropy_ratio < 1.0:
@@ -169,6 +171,11 @@ def _fit_words(fitted: Variogram | None) -> str:
         text += f" along {fitted.anisotropy_angle_deg:.0f}° from north, {across} across"
     text += "" if fitted.levels_off else "; the range lies beyond the distances that were looked at, and is a guess"
     return text + "."
+
+
+def _nugget(fitted: Variogram) -> float:
+    """Zero where next to nothing of the sill."""
+    return fitted.nugget if fitted.nugget > 1e-6 * fitted.sill else 0.0
 
 
 def variogram_words(run: RunFolder) -> str:
@@ -180,7 +187,7 @@ def variogram_words(run: RunFolder) -> str:
     return (
         f"How unlike two out-of-fold errors of {scale} are, by their distance. Where the curve rises, errors of neighbours go together, "
         "and totals are less sure than if they were independent. The nugget holds what differs within a place: errors of the "
-        "observations and soil that changes over short distances."
+        "observations and soil that changes over short distances. Hollow points rest on fewer than thirty pairs of places."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ def score_cells(r: Any) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def dense(caption: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], left: Iterable[int] = (0,)) -> PageTable:
+def dense(caption: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], left: Iterable[int] = (0,)) -> PageTable:
     """A table without the columns in which no row has a value."""
     known = [k for k in range(len(columns)) if any(row[k] not in (MISSING, "") for row in rows)]
     texts = {known.index(k) for k in left if k in known}

@@ -81,8 +81,7 @@ def profile_splits(table: TrainingTable, folding: Folding, design: str) -> list[
     A profile with layers on both sides (random folds of rows) is on both sides here too.
     """
     code = pd.factorize(table.profile_id)[0].astype(np.int64)
-    folds = folding.folds(design, folding.job.recipe.evidence.folds, table)
-    return [(np.unique(code[inside]), np.unique(code[outside])) for inside, outside in folds]
+    return [(np.unique(code[inside]), np.unique(code[outside])) for inside, outside in folding.of_evidence(design, table)]
 
 
 def inside_by_design(

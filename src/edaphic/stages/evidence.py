@@ -15,6 +15,7 @@ from edaphic.model import artefact
 from edaphic.model.fit import TrainingTable
 from edaphic.model.zones import AnyModel, ZonedModel
 from edaphic.stages.applying import applicability_of, inside_by_design, profile_splits, share_inside
+from edaphic.stages.card import write_card
 from edaphic.stages.folding import Folding, cells_of_run, folding_of, learner_of, training
 from edaphic.stages.holding import Held, Holding, store_table
 from edaphic.stages.independent import score_independent
@@ -49,6 +50,7 @@ def stage_evidence(job: Job, work: Path, partial: Path) -> None:
     done = _Counter(job, len(names) * told.folds + 2 * told.folds + 2)
     holding = Holding(job, learner_of(job, kinds), table, points, folding_of(job, points, cells), partial, done.say)
 
+    holding.folding.check(names, table)
     held = {"profile": holding.design("profile")}
     variogram = _residual_structure(job, held["profile"].table, folder)
     side, why = _block_side(job, holding.folding, table, variogram)
@@ -78,6 +80,7 @@ def stage_evidence(job: Job, work: Path, partial: Path) -> None:
     facts["probability_set"] = independent.probability
     facts |= {"applicability": share_inside(where, model, cells), "independent": list(independent.notes)}
     write_json(folder / "designs.json", facts)
+    write_card(job, folder, facts)
     for note in dict.fromkeys(note for one in held.values() for note in one.notes):
         job.say(f"note: {note}", 0, 0)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,13 +105,15 @@ def draw_cells(job: Job) -> pd.DataFrame:
 class Folding:
     """How rows are held back: where their profiles lie, which share a place, and the cells that stand for the map.
 
-    ``sites``: lon, lat, year, zone and place by profile; ``cells``: (m, 2) lon, lat; ``block_m``: side of blocks, None for the default.
+    ``sites``: lon, lat, year, zone and place by profile; ``cells``: (m, 2) lon, lat; ``block_m``: side of blocks, None for the default;
+    ``known``: folds of the evidence that were made before, for those of kNNDM take long.
     """
 
     job: Job
     sites: pd.DataFrame
     cells: NDArray[np.float64]
     block_m: float | None = None
+    known: dict[tuple[str, int, float | None, int], tuple[TrainingTable, Folds]] = field(default_factory=dict, compare=False, repr=False)
 
     def rows(self, table: TrainingTable) -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """What a design sees of rows, and their places."""
@@ -143,12 +145,40 @@ class Folding:
             return list(BootstrapSplits(folds, self.job.recipe.seed).split(rows, None, place))
         return list(self.design(name, folds, rows).split(rows, None, place))
 
+    def of_evidence(self, name: str, table: TrainingTable) -> Folds:
+        """Folds of a design of the evidence."""
+        key = (name, self.job.recipe.evidence.folds, self.block_m if name == "block" else None, id(table))
+        if key not in self.known:
+            # With the table, whose identity would else be that of another one later.
+            self.known[key] = (table, self.folds(name, self.job.recipe.evidence.folds, table))
+        return self.known[key][1]
+
+    def check(self, names: Sequence[str], table: TrainingTable) -> None:
+        """Make the folds of all designs of the evidence, so that what is wrong with one shows before the work.
+
+        Raises
+        ------
+        ModelError
+            All that is wrong.
+        """
+        faults = []
+        for name in names:
+            try:
+                self.of_evidence(name, table)
+            except ModelError as fault:
+                faults += [f"evidence: design {name}: {line.removeprefix('evidence: ')}" for line in fault.faults]
+        if faults:
+            raise ModelError(faults)
+
     def split(self, job: str, table: TrainingTable) -> Folds:
-        """Folds within a training set, for tuning or for the search of covariates."""
+        """Folds within a training set, for tuning (``tune``) or for the search of covariates (``select``)."""
         model = self.job.recipe.model
-        return self.folds(model.tune.design, model.tune.folds, table) if job == "tune" else self.folds(
-            model.select.design, model.select.folds, table
-        )
+        told = model.tune if job == "tune" else model.select
+        try:
+            return self.folds(told.design, told.folds, table)
+        except ModelError as fault:
+            why = f"model.{job}: design {told.design}"
+            raise ModelError([f"{why}: {line.removeprefix('evidence: ')}" for line in fault.faults]) from fault
 
     def with_blocks(self, side_m: float) -> Folding:
         """The same with blocks of another size."""

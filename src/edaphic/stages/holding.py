@@ -61,7 +61,7 @@ class Holding:
         """Hold profiles back by one design; covariates, classes and settings are chosen anew in each fold."""
         rows, place = self.folding.rows(self.table)
         design = self.folding.design(name, self.job.recipe.evidence.folds, rows)
-        folds = list(design.split(rows, None, place))
+        folds = self.folding.of_evidence(name, self.table)
         group = design.blocks(rows, place) if isinstance(design, BlockFolds) else place
         parts, importance, choices = [], [], []
         for k, (inside, outside) in enumerate(folds):
@@ -124,7 +124,7 @@ class Holding:
         """
         kept = [name for name in _base(model).covariates if name in self.points]
         parts = []
-        for k, (inside, outside) in enumerate(self.folding.folds(name, self.job.recipe.evidence.folds, self.table)):
+        for k, (inside, outside) in enumerate(self.folding.of_evidence(name, self.table)):
             self.say(f"evidence by {name}, chosen once: fold {k + 1}")
             stored = self.partial / f"naive_{name}_{k}.parquet"
             if not stored.exists():
@@ -139,7 +139,7 @@ class Holding:
     def baselines(self, name: str, kept: list[str]) -> pd.DataFrame:
         """Predictions of the same folds by simple models; a column for each."""
         parts = []
-        for k, (inside, outside) in enumerate(self.folding.folds(name, self.job.recipe.evidence.folds, self.table)):
+        for k, (inside, outside) in enumerate(self.folding.of_evidence(name, self.table)):
             self.say(f"simple models by {name}: fold {k + 1}")
             stored = self.partial / f"baselines_{name}_{k}.parquet"
             if not stored.exists():

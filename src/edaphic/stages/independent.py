@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product as product_of
 from pathlib import Path
 
 import numpy as np
@@ -199,12 +200,13 @@ def _products(job: Job, held: pd.DataFrame, tables: Sequence[pd.DataFrame]) -> t
     """Other products at the held-out profiles and at the independent ones; and which could not be scored."""
     told = job.recipe.evidence
     out, notes = list[pd.DataFrame](), list[str]()
-    for name, table in [("held out", held), *((str(part["set"].iloc[0]), part) for part in tables)]:
-        layers = {product.layer for product in told.products}
-        here = np.array([(top, bottom) in layers for top, bottom in zip(table["top_cm"], table["bottom_cm"], strict=True)])
-        rows = table[here].reset_index(drop=True)
+    sets = [("held out", held), *((str(part["set"].iloc[0]), part) for part in tables)]
+    for (name, table), layer in product_of(sets, sorted({product.layer for product in told.products})):
+        rows = table[(table["top_cm"] == layer[0]) & (table["bottom_cm"] == layer[1])].reset_index(drop=True)
         said: dict[str, NDArray[np.float64]] = {OURS: rows["predicted"].to_numpy()}
         for product in told.products:
+            if product.layer != layer:
+                continue
             values = _product_at(job, product, rows)
             if np.isfinite(values).any():
                 said[product.name] = values
@@ -224,11 +226,9 @@ def _products(job: Job, held: pd.DataFrame, tables: Sequence[pd.DataFrame]) -> t
 
 
 def _product_at(job: Job, product: Product, rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Values of another map at rows of its layer, in the unit of ours; NaN in other layers."""
-    out = np.full(len(rows), np.nan)
-    here = np.flatnonzero((rows["top_cm"] == product.layer[0]) & (rows["bottom_cm"] == product.layer[1]))
-    if len(here):
-        stack = covariates.build([Source(product.name, job.path(product.path))], grid_of(job.recipe, job.recipe_path))
-        found, _ = stack.sample(rows["lon"].to_numpy()[here], rows["lat"].to_numpy()[here])
-        out[here] = in_map_unit(found.iloc[:, 0].to_numpy(), product.unit, product.layer, job.target.unit)
-    return out
+    """Values of another map at rows of its layer, in the unit of ours; NaN where it has none."""
+    if rows.empty:
+        return np.empty(0)
+    stack = covariates.build([Source(product.name, job.path(product.path))], grid_of(job.recipe, job.recipe_path))
+    found, _ = stack.sample(rows["lon"].to_numpy(), rows["lat"].to_numpy())
+    return np.asarray(in_map_unit(found.iloc[:, 0].to_numpy(), product.unit, product.layer, job.target.unit))

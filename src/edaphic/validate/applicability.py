@@ -18,12 +18,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from edaphic.errors import ModelError
+from edaphic.model.screening import is_constant
 from edaphic.validate.applicability_search import Array, Change, Groups, Rows, among, arrange, largest_square, search
 
 UNFOLDED = "applicability: no folds given; the threshold is that of samples beside their neighbours and leaves most of a map outside"
+
+_UNNAMED = "column {}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,7 @@ def fit_applicability(
         Fold in which each sample is held back. -1: never; such a sample has no DI of its own but is a neighbour of all others.
         None, and no ``splits``: each sample beside all others, with a note.
     names : sequence of str (q,), optional
+        Without them those of the columns, where ``train`` is a table. Tables of cells must then have the same, in the same order.
     splits : sequence of (training rows, held-back rows), optional
         Folds that are no partition (repeated, leave-time-out), instead of ``fold``. A sample held back more than once has the
         mean of its DI.
@@ -221,6 +226,8 @@ def _measure(app: Applicability, cells: ArrayLike, workers: int, *, counting: bo
     values = _numbers(cells, "cells")
     if values.shape[1] != len(app.names):
         raise ModelError(f"applicability: cells with {values.shape[1]} columns; expected {len(app.names)}: {', '.join(app.names)}")
+    if isinstance(cells, pd.DataFrame) and app.names[0] != _UNNAMED.format(0) and [str(c) for c in cells.columns] != list(app.names):
+        raise ModelError(f"applicability: cells with columns {', '.join(map(str, cells.columns))}; expected {', '.join(app.names)}")
     change = Change(app.columns, app.centre, app.scale, app.weights)
     square, number = search(app.groups, values, workers, app.limit if counting else None, change)
     return np.sqrt(square) / app.mean_distance, number
@@ -244,7 +251,8 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[Any]:
 def _training(train: ArrayLike, names: Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
     values = np.ascontiguousarray(_numbers(train, "training samples"), dtype=np.float64)
     n, q = values.shape
-    named = tuple(f"column {k}" for k in range(q)) if names is None else tuple(str(name) for name in names)
+    names = train.columns if names is None and isinstance(train, pd.DataFrame) else names
+    named = tuple(_UNNAMED.format(k) for k in range(q)) if names is None else tuple(str(name) for name in names)
     if len(named) != q:
         raise ModelError(f"applicability: {len(named)} names; expected {q}, one for each predictor")
     faults = [] if n >= 2 else [f"applicability: {n} training samples; expected at least 2"]
@@ -275,7 +283,8 @@ def _that_count(values: Array, weight: Array | None, named: tuple[str, ...]) -> 
         if which.any():
             notes.append(f"applicability: {what}: {', '.join(np.asarray(named)[which])}")
 
-    varies = np.asarray((values != values[0]).any(axis=0))
+    # Rounding alone, brought to the scale of the others, would decide what is near.
+    varies = ~is_constant(values)
     if not varies.any():
         raise ModelError(f"applicability: all {len(values)} training samples are equal; expected predictors that vary")
     tell(~varies, "constant in training, not used")

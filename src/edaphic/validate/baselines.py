@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from edaphic.errors import ModelError
+from edaphic.validate.grouping import EARTH_RADIUS_M
 from edaphic.validate.kriging import Places, gather, leave_out, ordinary_kriging
 from edaphic.validate.linear import FOLDS, Ridge, fit_random_intercept, fit_ridge, principal_components, smearing
-from edaphic.validate.residuals import EARTH_RADIUS_M, empirical_variogram, unit_vectors
+from edaphic.validate.residuals import empirical_variogram, unit_vectors
 from edaphic.validate.variogram import NUGGET, Variogram, fit_variogram
 
 Floats = NDArray[np.float64]

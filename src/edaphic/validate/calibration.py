@@ -63,14 +63,17 @@ def adjustment(beyond: Array, tail: float, weights: Array | None = None) -> floa
     tail : float
         For example 0.05.
     weights : array (n,), optional
-        Chances of the observations in the population that is predicted, relative to the sample; the new observation counts with their
-        mean (Tibshirani, Foygel Barber, Candes and Ramdas 2019, Advances in Neural Information Processing Systems 32).
+        Chances of the observations in the population that is predicted, relative to the sample; not all zero. The new observation
+        counts with the mean weight in that population, sum w^2 / sum w, since its own is not known here (Tibshirani, Foygel Barber,
+        Candes and Ramdas 2019, Advances in Neural Information Processing Systems 32): the plain mean of the weights would make
+        limits too narrow where few observations carry most of the weight.
 
     Returns
     -------
     float
         The k-th smallest of ``beyond``, k = ceil((n + 1)(1 - tail)); the largest where k exceeds n, which is too little: see ``enough``
-        of :func:`fit_adjustments`.
+        of :func:`fit_adjustments`. With weights the smallest whose weight and that of all below reach 1 - tail of all weights and
+        that of the new observation.
 
     Examples
     --------
@@ -85,9 +88,17 @@ def adjustment(beyond: Array, tail: float, weights: Array | None = None) -> floa
     if weights is None:
         k = min(n, int(np.ceil((n + 1) * (1 - tail) - 1e-9)))
         return float(np.sort(beyond)[k - 1])
+    beyond, weights = beyond[weights > 0], weights[weights > 0]
+    if len(beyond) == 0:
+        raise ModelError(f"calibration: none of {n} observations has a weight above zero; expected some")
     order = np.argsort(beyond, kind="stable")
-    reached = np.cumsum(weights[order]) / (weights.sum() + weights.mean())
-    return float(beyond[order[min(int(np.searchsorted(reached, 1 - tail - 1e-12)), n - 1)]])
+    reached = np.cumsum(weights[order]) / (weights.sum() + _weight_of_new(weights))
+    return float(beyond[order[min(int(np.searchsorted(reached, 1 - tail - 1e-12)), len(beyond) - 1)]])
+
+
+def _weight_of_new(weights: Array) -> float:
+    """Mean weight of the population that the weights make of the sample."""
+    return float(np.sum(weights**2) / np.sum(weights))
 
 
 def fit_adjustments(
@@ -120,7 +131,8 @@ def fit_adjustments(
     DataFrame
         ``top_cm``, ``bottom_cm``, ``zone`` (NaN: the interval in any zone; the last row of each interval), ``lower`` and ``upper`` (to
         subtract and to add), ``n`` and ``n_profiles`` of the group itself, ``pooled`` (its adjustment is that of more than itself),
-        ``pooled_to``, ``enough``: the observations used suffice for both tails, (n + 1) tail >= 1.
+        ``pooled_to``, ``enough``: the observations used suffice for both tails, (n + 1) tail >= 1; with weights, where n is their sum
+        over that of the new observation. Observations without weight are not counted.
     """
     sample = _sample(table, _limits(table), np.asarray(levels), log, weights)
     fitted = _fitted(sample, zone_profiles, interval_profiles)
@@ -374,11 +386,18 @@ class _Sample:
         beyond = self.beyond if size is None else self.beyond / size[:, None]
         return np.array([adjustment(beyond[:, j], tail, self.weights) for j, tail in enumerate(self.tails)])
 
+    def counted(self) -> NDArray[np.int64]:
+        """Profiles of the observations that count."""
+        return self.profile if self.weights is None else self.profile[self.weights > 0]
+
     def profiles(self) -> int:
-        return len(np.unique(self.profile))
+        return len(np.unique(self.counted()))
 
     def enough(self) -> bool:
-        return bool((len(self.layer) + 1) * self.tails.min() >= 1 - 1e-9)
+        n = float(len(self.layer))
+        if self.weights is not None:
+            n = float(np.sum(self.weights)) / _weight_of_new(self.weights)
+        return bool((n + 1) * self.tails.min() >= 1 - 1e-9)
 
 
 @dataclass(frozen=True)
@@ -405,13 +424,13 @@ def _fitted(sample: _Sample, zone_profiles: int, interval_profiles: int) -> list
             moves, level, enough = every * size[place[0]], ALL_INTERVALS, sample.enough()
         for zone in np.unique(part.zone[np.isfinite(part.zone)]):
             own = part.take(np.flatnonzero(part.zone == zone))
-            facts = (len(own.layer), own.profiles())
+            facts = (len(own.counted()), own.profiles())
             key = (top, bottom, float(zone))
             if facts[1] >= zone_profiles:
                 out.append(_Group(int(layer), key, own.outward(), (*facts, False, OWN_ZONE, own.enough())))
             else:
                 out.append(_Group(int(layer), key, moves, (*facts, True, level, enough)))
-        facts_all = (len(place), count, level == ALL_INTERVALS, level, enough)
+        facts_all = (len(part.counted()), count, level == ALL_INTERVALS, level, enough)
         out.append(_Group(int(layer), (top, bottom, np.nan), moves, facts_all))
     return out
 

@@ -90,7 +90,8 @@ def coverage_groups(
     Returns
     -------
     list of (name, bool (n,))
-        For :func:`coverage_table`. Rows without zone or year are in ``zone unknown`` and ``decade unknown``.
+        For :func:`coverage_table`. Rows without zone, year or applicability are in ``zone unknown``, ``decade unknown`` and
+        ``applicability unknown``.
     """
     depth = table[["top_cm", "bottom_cm"]].to_numpy(dtype=float)
     is_whole = np.zeros(len(table), dtype=bool) if whole is None else (depth == whole).all(axis=1)
@@ -114,6 +115,9 @@ def coverage_groups(
         out += [(f"decade {d:.0f}s", single & (decade == d)) for d in np.unique(decade[np.isfinite(decade)])]
         out.append(("decade unknown", single & np.isnan(decade)))
     if "in_applicability" in table:
-        inside = table["in_applicability"].to_numpy(dtype=bool)
-        out += [("inside applicability", single & inside), ("outside applicability", single & ~inside)]
+        known = table["in_applicability"].notna().to_numpy(dtype=bool)
+        inside = np.zeros(len(table), dtype=bool)
+        inside[known] = table["in_applicability"][known].to_numpy(dtype=bool)
+        out += [("inside applicability", single & known & inside), ("outside applicability", single & known & ~inside)]
+        out.append(("applicability unknown", single & ~known))
     return [(name, rows) for name, rows in out if rows.any()]

@@ -59,9 +59,9 @@ def predict_rows(
     -------
     DataFrame
         One row per row of ``table``: ``profile_id``, ``top_cm``, ``bottom_cm``, ``observed``, ``error_sd`` (of the observation),
-        ``predicted``, ``predicted_fit`` (on the scale of the trees), ``spread`` (of the trees), ``q05_raw``, ``q50``, ``q95_raw``, ``layer_mean``,
-        ``layer_mean_fit``, and a column for each of :data:`LEVELS`. The prediction of the whole depth is the sum of its layers
-        (stocks), or their mean by thickness (contents).
+        ``predicted``, ``predicted_fit`` (on the scale of the trees), ``spread`` (of the trees), ``q05_raw``, ``q50``, ``q95_raw``,
+        ``layer_mean``, ``layer_mean_fit``, and a column for each of :data:`LEVELS`. The prediction of the whole depth is the sum of its
+        layers (stocks), or their mean by thickness (contents).
     """
     intervals = np.asarray(model.intervals)
     cells = points.loc[list(table.profile_id), list(model.covariates)].to_numpy(dtype=np.float64)

@@ -44,15 +44,22 @@ def on_sphere(lon: ArrayLike, lat: ArrayLike, what: str = "rows") -> Floats:
     Raises
     ------
     ModelError
-        A coordinate is missing, not finite, or no latitude.
+        A coordinate is missing, not finite, or not in degrees.
     """
-    degrees = np.column_stack([np.asarray(lon, dtype=float).ravel(), np.asarray(lat, dtype=float).ravel()])
+    try:
+        east, north = np.asarray(lon, dtype=float).ravel(), np.asarray(lat, dtype=float).ravel()
+    except (TypeError, ValueError) as fault:
+        raise ModelError(f"evidence: lon or lat of {what} are no numbers ({fault}); expected degrees") from fault
+    if len(east) != len(north):
+        raise ModelError(f"evidence: {len(east)} lon and {len(north)} lat of {what}; expected one of each")
+    degrees = np.column_stack([east, north])
     bad = int((~np.isfinite(degrees).all(axis=1)).sum())
     if bad:
         raise ModelError(f"evidence: {bad} of {len(degrees)} {what} have no lon or lat; expected the coordinates of each")
-    beyond = int((np.abs(degrees[:, 1]) > 90).sum())
-    if beyond:
-        raise ModelError(f"evidence: {beyond} of {len(degrees)} {what} have a lat beyond 90; expected degrees, lon before lat")
+    for column, name, most in ((1, "lat", 90), (0, "lon", 360)):
+        beyond = int((np.abs(degrees[:, column]) > most).sum())
+        if beyond:
+            raise ModelError(f"evidence: {beyond} of {len(degrees)} {what} have a {name} beyond {most}; expected degrees, lon before lat")
     lam, phi = np.radians(degrees).T
     return np.asarray(EARTH_RADIUS_M * np.column_stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)]))
 
@@ -78,13 +85,15 @@ def places(lon: ArrayLike, lat: ArrayLike, within_m: float) -> Ints:
     Raises
     ------
     ModelError
-        A coordinate is missing or not finite.
+        A coordinate is missing or not finite; a distance that is negative or no number.
 
     Examples
     --------
     >>> places([0.0, 10.0, 0.0005], [0.0, 0.0, 0.0], 100.0)
     array([0, 1, 0])
     """
+    if not within_m >= 0:
+        raise ModelError(f"evidence: places of profiles within {within_m:g} m; expected a distance of zero or more")
     xyz = on_sphere(lon, lat)
     # Many profiles may share rounded coordinates: they are one point.
     points, which = np.unique(xyz, axis=0, return_inverse=True)

@@ -17,7 +17,7 @@ _DRAWS = 100
 
 @dataclass(frozen=True)
 class RepeatedHoldOut:
-    """A share of the places is held back, again and again: the second paper's 70/30; with one split, the third's 80/20.
+    """A share of the rows is held back in whole places, again and again: the second paper's 70/30; with one split, the third's 80/20.
 
     Parameters
     ----------

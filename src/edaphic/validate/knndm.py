@@ -148,6 +148,10 @@ def match_folds(
 def _checked(points: ArrayLike, prediction: ArrayLike, k: int, clustering: str, maxp: float) -> tuple[Floats, Floats]:
     samples, cells = np.asarray(points, dtype=float), np.asarray(prediction, dtype=float)
     faults = []
+    if k < 2:
+        raise ModelError(f"kNNDM: {k} folds; expected at least two")
+    if samples.ndim != 2 or cells.ndim != 2 or samples.shape[1] != cells.shape[1]:
+        raise ModelError(f"kNNDM: samples of shape {samples.shape}, prediction points {cells.shape}; expected rows of as many coordinates")
     if clustering not in ("hierarchical", "kmeans"):
         faults.append(f"kNNDM: clustering '{clustering}'; expected hierarchical or kmeans")
     if not 1 / k - 1e-12 <= maxp < 1:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
@@ -215,6 +216,8 @@ def _pairs(
             faults.append(f"scores: {count} of {len(o)} {name} values are missing or infinite; expected numbers")
     if group.shape != o.shape:
         faults.append(f"scores: groups of shape {group.shape}; expected {len(o)} values")
+    elif count := without_group(groups):
+        faults.append(f"scores: {count} of {len(o)} rows have no group; expected the profile, place or block of each")
     if (w < 0).any() or not (w > 0).any():
         faults.append("scores: weights that are negative or all zero; expected weights of zero or more, one above zero")
     if sd is not None and (sd < 0).any():
@@ -227,6 +230,11 @@ def _pairs(
     noise = None if sd is None else np.broadcast_to(sd**2, keep.shape)[keep]
     code = np.unique(group, return_inverse=True)[1].reshape(-1).astype(np.int64)
     return _Pairs(o, p, w / w.mean(), noise, code)
+
+
+def without_group(groups: ArrayLike | None) -> int:
+    """Rows without a group."""
+    return 0 if groups is None else int(np.sum(pd.isna(pd.Series(groups))))
 
 
 def _drawn(all_pairs: tuple[_Pairs, ...], draws: int, seed: int, level: float) -> list[dict[str, Array]]:

@@ -12,6 +12,8 @@ from edaphic.validate.grouping import Floats, Ints
 
 _LISTED = 128
 _ROUNDS = 100
+_FEW_CENTRES = 64
+"""Up to so many centres all distances are faster than a tree."""
 
 
 def leave_one_out_distances(points: Floats) -> Floats:
@@ -269,10 +271,29 @@ def _starts(points: Floats, draws: Floats) -> Ints:
     return out
 
 
+@njit(cache=True, nogil=True)
+def _to_centres(points: Floats, centre: Floats) -> tuple[Floats, Ints]:
+    """Distance of each point to the nearest centre, and which it is; the first at a tie."""
+    n, d = points.shape
+    distance, nearest = np.empty(n), np.zeros(n, dtype=np.int64)
+    for i in range(n):
+        best = np.inf
+        for k in range(len(centre)):
+            far = 0.0
+            for c in range(d):
+                step = points[i, c] - centre[k, c]
+                far += step * step
+            if far < best:
+                best = far
+                nearest[i] = k
+        distance[i] = np.sqrt(best)
+    return distance, nearest
+
+
 def _lloyd(points: Floats, centre: Floats) -> tuple[Ints, float]:
     label, count = np.full(len(points), -1), len(centre)
     for _ in range(_ROUNDS):
-        distance, nearest = cKDTree(centre).query(points)
+        distance, nearest = _to_centres(points, centre) if count <= _FEW_CENTRES else cKDTree(centre).query(points)
         size = np.bincount(nearest, minlength=count)
         for empty in np.flatnonzero(size == 0):  # The farthest point of a cluster that can spare it starts anew.
             far = int(np.argmax(np.where(size[nearest] > 1, distance, -1.0)))

@@ -67,6 +67,8 @@ def interval_score(
     >>> interval_score([1.0, 5.0], [0.0, 0.0], [4.0, 4.0], 0.9)  # (4 + (4 + 20 x 1)) / 2
     14.0
     """
+    if not 0 < level < 1:
+        raise ModelError(f"interval: level {level:g}; expected one between 0 and 1, such as 0.9")
     limits = _both(low, high)
     o, q, _, w = checked(observed, limits, ((1 - level) / 2, (1 + level) / 2), weights)
     outside = np.maximum(q[:, 0] - o, 0.0) + np.maximum(o - q[:, 1], 0.0)

@@ -14,6 +14,7 @@ Särndal, C.-E., Swensson, B., Wretman, J. (1992). Model assisted survey samplin
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -102,12 +103,12 @@ class StratifiedRandom:
     """
 
     def __init__(self, stratum: ArrayLike, area: Mapping[object, float]) -> None:
-        found = pd.Series(np.asarray(stratum).tolist(), dtype=object)
+        found = _labels(stratum, "stratum")
         count = found.value_counts()
         told = list(area)
         faults = [f"stratum {name}: sites but no area; expected the area of each stratum" for name in count.index if name not in area]
         for name in told:
-            if not (math.isfinite(area[name]) and area[name] > 0):
+            if not _is_size(area[name]):
                 faults.append(f"stratum {name}: area {area[name]}; expected a number above zero")
             if count.get(name, 0) < 2:
                 faults.append(
@@ -159,10 +160,10 @@ class ClusterRandom:
     """
 
     def __init__(self, cluster: ArrayLike, size: Mapping[object, float] | None = None) -> None:
-        code, names = pd.factorize(pd.Series(np.asarray(cluster).tolist(), dtype=object))
+        code, names = pd.factorize(_labels(cluster, "cluster"))
         if len(names) < 2:
             raise ModelError(f"validation sites: {len(names)} cluster; expected at least two to know how much they differ")
-        bad = [name for name in names if size is not None and not size.get(name, 0) > 0]
+        bad = [name for name in names if size is not None and not _is_size(size.get(name, 0))]
         if bad:
             raise ModelError([f"cluster {name}: no size above zero; expected that of each cluster" for name in bad])
         self._code, self._count = np.asarray(code, dtype=np.int64), np.bincount(code)
@@ -234,6 +235,26 @@ class UnequalProbability:
         return len(self._weight) - 1
 
 
+def _labels(values: ArrayLike, what: str) -> pd.Series:
+    """Strata or clusters of the sites, none missing."""
+    found = pd.Series(np.asarray(values).tolist(), dtype=object)
+    if lost := int(found.isna().sum()):
+        raise ModelError(f"validation sites: {lost} of {len(found)} without a {what}; expected that of each site")
+    return found
+
+
+def _is_size(value: object) -> bool:
+    """Whether this is a number above zero, and finite."""
+    return isinstance(value, numbers.Real) and math.isfinite(value) and value > 0
+
+
+def _quantile(level: float, design: SamplingDesign) -> float:
+    """Student's, two-sided."""
+    if not 0 < level < 1:
+        raise ModelError(f"validation sites: confidence level {level:g}; expected one between 0 and 1, such as 0.95")
+    return float(student.ppf(0.5 + level / 2, design.degrees_of_freedom()))
+
+
 def map_quality(observed: ArrayLike, predicted: ArrayLike, design: SamplingDesign, level: float = 0.95) -> pd.DataFrame:
     """Accuracy of a map over its area, estimated by the design of the draw.
 
@@ -270,7 +291,7 @@ def map_quality(observed: ArrayLike, predicted: ArrayLike, design: SamplingDesig
     [0.5, 0.5, 0.5, 0.7]
     """
     z, error = _checked(observed, predicted, design)
-    t = float(student.ppf(0.5 + level / 2, design.degrees_of_freedom()))
+    t = _quantile(level, design)
     rows = {}
     for name, values in (("me", error), ("mae", np.abs(error))):
         mean, variance = design.mean(values)
@@ -346,7 +367,7 @@ def difference_estimate(
 
 def _student(mean: float, variance: float, design: SamplingDesign, level: float) -> tuple[float, float, float, float]:
     se = math.sqrt(variance)
-    half = float(student.ppf(0.5 + level / 2, design.degrees_of_freedom())) * se
+    half = _quantile(level, design) * se
     return mean, se, mean - half, mean + half
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from edaphic.errors import ModelError
+from edaphic.validate.metrics import without_group
 from edaphic.validate.probabilistic import CURVE, checked, row_mean, row_weights
 
 Array = NDArray[np.float64]
@@ -54,6 +55,8 @@ def pit_histogram(values: ArrayLike, bins: int = 10, *, groups: ArrayLike | None
     [[0.0, 0.5, 0.75, 0.5], [0.5, 1.0, 0.25, 0.5]]
     """
     u = np.asarray(values, dtype=float)
+    if bad := int(np.sum(~((u >= 0) & (u <= 1)))):
+        raise ModelError(f"PIT: {bad} of {u.size} values are missing or outside 0 to 1; expected levels")
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, u, side="right") - 1, 0, bins - 1)
     share, low, high = share_interval(place[:, None] == np.arange(bins), groups, band=band)
@@ -100,7 +103,11 @@ def share_interval(
     share = np.clip(row_mean(z, w), 0.0, 1.0)
     w = w / w.sum()
     counted = 1 / np.sum(w**2)
+    if count := without_group(groups):
+        raise ModelError(f"shares: {count} of {n} rows have no group; expected the profile, place or block of each")
     code = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    if len(code) != n:
+        raise ModelError(f"shares: {len(code)} groups for {n} rows; expected one for each")
     count = int(code.max()) + 1
     off = w[:, None] * (z - share)
     by_group = np.column_stack([np.bincount(code, weights=off[:, j]) for j in range(k)])

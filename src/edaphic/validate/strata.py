@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -152,6 +152,8 @@ class StrataFolds(Folds):
     reading: Reading = "left_out"
     period_years: float = 10
     regions: int | None = None
+    # Regions of the places that were asked for last: splits, shares and notes all need them.
+    _known: dict[bytes, Ints] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,7 +172,11 @@ class StrataFolds(Folds):
         distinct = len(np.unique(points, axis=0))
         if self.reading == "left_out":
             enough(distinct, self.n_splits, "places")
-        return k_means(points, min(told, distinct), self.seed, _STARTS)[code]
+        key = points.tobytes()
+        if key not in self._known:
+            self._known.clear()
+            self._known[key] = k_means(points, min(told, distinct), self.seed, _STARTS)
+        return self._known[key][code]
 
     def fold_of(self, X: pd.DataFrame, groups: Ints) -> Ints:
         """Fold of each row, shape (n,)."""
