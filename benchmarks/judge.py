@@ -44,7 +44,6 @@ NOMINAL = 0.9
 PLACE_M = 100.0
 FOREST = Settings(trees=100)
 FIRST_SEED = 1
-DESIGNS = ("random", "profile", "block", "knndm")
 SPACE_TIME = ((0.0, 30.0), (30.0, 100.0))
 
 

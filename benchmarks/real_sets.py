@@ -30,6 +30,9 @@ CELLS = 1000
 SAME_PLACE_M = 100.0
 TO_CARBON_G_KG = 5.8
 """From organic matter in % to organic carbon in g/kg."""
+NO_VALUE = -32768
+OTHER_INDICES = ("ndvi", "savi", "msavi", "ndwi", "rei")
+"""Indices of the mangrove set whose numbers in the rasters do not follow those of the table."""
 TWO_DEGREES_M = 222_000.0
 SOC = Target("log_soc", "value", "soc", "g/kg", log=True, per_metre=False)
 DENSITY = Target("log_carbon_density", "value", "soc", "kg/m3", log=True, per_metre=False)
@@ -43,8 +46,8 @@ class RealSet:
     """All that the folds need.
 
     ``table``: rows to learn from; ``points``: covariates by profile; ``kinds``: continuous or class; ``sites``: ``lon``, ``lat``, ``year``,
-    ``zone`` (0) and ``place`` by profile; ``cells``: ``lon``, ``lat`` and covariates of cells of the map; ``block_m``: side of blocks where a
-    published check used one; ``edges``: years at which periods begin, where decades would leave almost all rows in one.
+    ``zone`` (0) and ``place`` by profile; ``cells``: ``lon``, ``lat`` and covariates of cells of the map; ``block_m``: side of blocks where
+    the check that comes with the data has one; ``edges``: years at which periods begin, where decades would leave almost all rows in one.
     """
 
     name: str
@@ -181,7 +184,8 @@ def africa_north(data: Path, seed: int = 1) -> RealSet:
 
 def _wise(data: Path) -> tuple[pd.DataFrame, list[Path], tuple[str, ...]]:
     told = pd.read_csv(data / "wise_profiles" / "wise_layers.csv.gz")
-    names = {"SOURCEID": "profile_id", "UHDICM": "top_cm", "LHDICM": "bottom_cm", "ORCDRC": "soc_g_kg", "LONWGS84": "lon", "LATWGS84": "lat"}
+    names = {"SOURCEID": "profile_id", "UHDICM": "top_cm", "LHDICM": "bottom_cm", "ORCDRC": "soc_g_kg"}
+    names |= {"LONWGS84": "lon", "LATWGS84": "lat"}
     table = told.rename(columns=names).dropna(subset=["soc_g_kg", "lon", "lat"])[list(names.values())]
     coarse = data / "global_coarse"
     paths = [*sorted(coarse.glob("*.tif")), *sorted((coarse / "paleoclimate_1deg").glob("*.tif"))]
@@ -203,6 +207,8 @@ def mangrove(data: Path, seed: int = 1) -> RealSet:
     root = data / "mangrove_spacetime"
     raw = pd.read_csv(root / "mangrove_soc_regression_matrix.csv.gz")
     names = list(raw.columns[9:])
+    # Landsat bands have the mark of no value as a number in the table.
+    raw[names] = raw[names].mask(raw[names] == NO_VALUE)
     lon, lat = decode(raw["olc_id"])
     year = raw["observation_year"]
     at = pd.DataFrame({"lon": lon, "lat": lat, "year": year, "profile_id": raw["olc_id"] + "_" + year.astype(str)})
@@ -211,12 +217,17 @@ def mangrove(data: Path, seed: int = 1) -> RealSet:
     told = told[use & (told["soc_g_kg"] > 0)].reset_index(drop=True)
     layers: Layers = ((0.0, 30.0), (30.0, 100.0))
     long = harmonise(told[["profile_id", "lon", "lat", "year", "top_cm", "bottom_cm", "soc_g_kg"]], layers)[0]
+    # The NDVI of the rasters is (B5 - B4) / (B5 + B4), that of the table (B4 - B3) / (B4 + B3); the other four differ likewise.
+    apart = [name for name in names if any(f"_{index}_P25" in name for index in OTHER_INDICES)]
     # What every place has is kept, the rest would cost a quarter of the places.
-    scarce = [name for name in names if told[name].isna().mean() > 0.05]
-    kept = [name for name in names if name not in scarce]
+    scarce = [name for name in names if name not in apart and told[name].isna().mean() > 0.05]
+    kept = [name for name in names if name not in scarce and name not in apart]
     points = told.groupby("profile_id", sort=False)[kept].first()
     cells = _mangrove_cells(root, kept, seed)
-    notes = (f"{len(scarce)} of {len(names)} covariates are missing at more than a twentieth of the rows, and are left out",)
+    notes = (
+        f"{len(scarce)} of {len(names)} covariates are missing at more than a twentieth of the rows, and are left out",
+        f"{len(apart)} covariates ({', '.join(OTHER_INDICES)}) are of other bands in the rasters than in the table, and are left out",
+    )
     return _assembled(
         "mangrove", layers, long, points, cells, target=DENSITY, designs=DATED, edges=(2009.0, 2011.0, 2013.0, 2014.0), notes=notes
     )

@@ -188,7 +188,7 @@ def copies(change: Callable[[pd.DataFrame], pd.DataFrame] = lambda t: t) -> Spoi
 
 EARLY: dict[str, tuple[Change, Spoil, str]] = {
     "zones of no covariate": (model(zones="climate"), nothing, r"model\.zones: .*climate.*expected a covariate of kind class"),
-    "zones of a continuous covariate": (model(zones="elevation"), nothing, r"model\.zones: .*elevation.*expected a covariate of kind class"),
+    "zones of a continuous covariate": (model(zones="elevation"), nothing, r"model\.zones: .*elevation.*kind class"),
     "few profiles are no zone": (model(min_zone_profiles=5), nothing, r"min_zone_profiles.*5.*10"),
     "keep of no covariate": (inner("screen", keep=["nonsense"]), nothing, r"keep.*nonsense.*expected names of covariates"),
     "vif of one": (inner("screen", vif=1), nothing, r"vif.*1"),
@@ -211,7 +211,9 @@ EARLY: dict[str, tuple[Change, Spoil, str]] = {
     "product in another quantity": (product(unit="g/kg"), nothing, r"g/kg.*kg/m2"),
     "product of another layer": (product(layer="0-20"), nothing, r"0-20.*0-30"),
     "product that is text": (product(path="horizons.csv"), nothing, r"other.*expected"),
-    "others that are not there": (others(), lambda folder: shutil.copy(folder / "sites.csv", folder / "other_sites.csv"), r"other_horizons\.csv"),
+    "others that are not there": (
+        others(), lambda folder: shutil.copy(folder / "sites.csv", folder / "other_sites.csv"), r"other_horizons\.csv",
+    ),
     "others without a column": (
         others(), several(copies(), edit("other_horizons.csv", lambda t: t.drop(columns="OC_PCT"))), r"others.*OC_PCT",
     ),
@@ -230,7 +232,9 @@ def test_fault_that_shows_before_the_work(command, tiny, tmp_path, name):
 
 
 LATE: dict[str, tuple[Change, Spoil, str]] = {
-    "the same target everywhere": (content_only, edit("horizons.csv", lambda t: t.assign(OC_PCT=2.0, BD=1.3, STONES=0.0)), r"soc_g_kg is 20.* in all .* differ"),
+    "the same target everywhere": (
+        content_only, edit("horizons.csv", lambda t: t.assign(OC_PCT=2.0, BD=1.3, STONES=0.0)), r"soc_g_kg is 20.* in all .* differ",
+    ),
     "too few profiles": (nothing, first(9), r"profiles with a layer value and all covariates; expected at least 10"),
     "fewer places than folds": (evidence(folds=200), nothing, r"evidence: design profile: 104 groups .* for 200 folds"),
     "fewer places than folds of tuning": (inner("tune", folds=150), nothing, r"model\.tune: design profile: 104 groups .* for 150 folds"),
@@ -245,7 +249,9 @@ LATE: dict[str, tuple[Change, Spoil, str]] = {
         edit("sites.csv", lambda t: t.assign(LON=t["LON"].iloc[5], LAT=t["LAT"].iloc[5])),
         r"covariates: none of 11 varies between the profiles",
     ),
-    "covariate of gaps": (nothing, rewrite("covariates/clay.tif", lambda v: np.full_like(v, np.nan)), r"none of 120 profiles .* no value in clay"),
+    "covariate of gaps": (
+        nothing, rewrite("covariates/clay.tif", lambda v: np.full_like(v, np.nan)), r"none of 120 profiles .* no value in clay",
+    ),
     "no covariate varies": (
         only_numbers, several(*(rewrite(f"covariates/{name}.tif", np.ones_like) for name in ("clay", "slope"))), r"none of 2 varies",
     ),

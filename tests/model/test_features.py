@@ -162,3 +162,24 @@ def test_one_class_is_one_constant_column():
     points = pd.DataFrame({"a": [1.0, 2], "rock": [4.0, 4.0]})
     assert make_encoder(points, ROCK, depth=False).transform(points.to_numpy())[:, 1].tolist() == [1, 1]
     assert ordered(points, ROCK, values=np.array([2.0, 4.0])).transform(points.to_numpy())[:, 1].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("codes", [["a", "b"], pd.Categorical(["a", "b"]), pd.array(["a", "b"], dtype="string")])
+def test_classes_that_are_words_are_named(codes: object):
+    with pytest.raises(ModelError, match="covariate 'rock': 2 of 2 class codes are no numbers"):
+        make_encoder(pd.DataFrame({"rock": codes}), {"rock": "class"}, depth=False)
+
+
+def test_nullable_and_boolean_classes_are_codes():
+    points = pd.DataFrame({"rock": pd.array([7, 3], dtype="Int64"), "wet": [True, False]})
+    assert make_encoder(points, {"rock": "class", "wet": "class"}, depth=False).features == ("rock=3", "rock=7", "wet=0", "wet=1")
+
+
+def test_covariates_without_a_kind_or_named_twice():
+    with pytest.raises(ModelError) as caught:
+        make_encoder(pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "a", "b"]), {"a": "klass"}, depth=False)
+    assert list(caught.value.faults) == [
+        "covariate 'a': stands twice; expected each once",
+        "covariate 'a': kind 'klass'; expected continuous or class",
+        "covariate 'b': kind None; expected continuous or class",
+    ]

@@ -271,3 +271,35 @@ def test_beta_is_a_carbon_target_and_clay_is_not():
     names = ["tn", "clay_soilgrids", "slope"]
     assert target_derived(names, "beta")["feature"].tolist() == ["tn"]
     assert target_derived(names, "log_clay")["feature"].tolist() == ["clay_soilgrids"]
+
+
+# Tables of other kinds
+
+
+def test_words_and_covariates_without_a_kind_are_named():
+    for screen in (lambda p, k: screen_correlation(p, k, 0.9), eliminate_vif, gvif):
+        with pytest.raises(ModelError, match="covariate 'rock': holds words"):
+            screen(pd.DataFrame({"rock": ["a", "b"]}), {"rock": "class"})
+        with pytest.raises(ModelError, match="covariate 'slope': kind None"):
+            screen(pd.DataFrame({"slope": [1.0, 2.0]}), {})
+
+
+HELD = (
+    "OCSKGM SOCS_0_30cm SOCC GSOCmap soilcarbon soilorganiccarbon soil_c DOC WSOC POXC totaln totalnitrogen N n_pct N_g_kg n_stock "
+    "c_mic mic_c qmic microbialbiomass fulvic_acid"
+)
+NOT_HELD = "b4_mn B8_om total_c_precip c_total_cloud n_total_days total_n_pixels carbon_tax slope_n s2_n n_obs aspect_n"
+
+
+def test_words_of_stocks_and_nitrogen_alone_are_told_from_bands_and_counts():
+    assert target_derived(HELD.split(" "), "soc_stock")["feature"].tolist() == HELD.split(" ")
+    assert target_derived(NOT_HELD.split(" "), "soc_stock").empty
+
+
+def test_of_two_that_only_inflate_each_other_the_later_goes_whatever_the_rounding():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        a = rng.normal(size=80)
+        points = pd.DataFrame({"a": a, "b": a + 0.05 * rng.normal(size=80)})
+        for some in (points, points.sample(frac=1, random_state=seed), points * [3.7, 1e3]):
+            assert eliminate_vif(some, dict.fromkeys("ab", "continuous"))["feature"][0] == "b"

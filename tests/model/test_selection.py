@@ -348,3 +348,22 @@ def test_a_search_over_subsets_flatters_too_and_nesting_it_does_not():
         forest = train(np.ascontiguousarray(x[np.ix_(inside, columns)]), y[inside], settings, log=False, seed=3)
         square += float(np.sum((predict(forest, np.ascontiguousarray(x[np.ix_(outside, columns)])).mean_fit - y[outside]) ** 2))
     assert naive > 0.03 and 1 - square / np.sum((y - y.mean()) ** 2) <= 0.02
+
+
+def test_groups_that_would_hide_a_covariate_are_refused():
+    with pytest.raises(ModelError, match="group 's0': has the name of a covariate that is not in it"):
+        rank(task(), groups={"s0": ["n0", "n1"]})
+    assert sorted(rank(task(), groups={"s0": ["s0", "n0"]})["feature"]) == ["n1", "n2", "s0", "s1"]
+    with pytest.raises(ModelError, match="group 'g': 'top_cm' is no covariate"):
+        rank(with_class_and_depth(), groups={"g": ["weak", "top_cm"]})
+
+
+def test_sets_with_a_name_that_is_none_are_not_scored_as_if_it_were_not_there():
+    with pytest.raises(ModelError, match="sets: 'slope' is no covariate; expected one of s0"):
+        score_sets(task(), [("s0", "slope")])
+
+
+def test_names_of_any_kind_and_protected_ones_once():
+    assert exhaustive(task(), np.array(["s0", "n0"])).chosen in {("s0",), ("s0", "n0")}
+    with pytest.raises(ModelError, match="protected: a name stands twice"):
+        forward(task(), protected=("s0", "s0"))

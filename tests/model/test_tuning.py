@@ -191,3 +191,37 @@ def test_faults_come_at_once():
         tune(x, y, [SMALL], [(rows, rows[:0])], log=False, seed=0)
     with pytest.raises(ModelError, match="fold 1: 10 rows are in training and in test"):
         tune(x, y, [SMALL], [(rows, rows[:10])], log=False, seed=0)
+
+
+def test_whole_numbers_stay_within_ranges_with_broken_ends():
+    rng = np.random.default_rng(0)
+    assert {Between(1.5, 3.7, whole=True).draw(rng) for _ in range(50)} == {2, 3}
+    assert {Between(0.5, 2.2, whole=True, log=True).draw(rng) for _ in range(50)} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({"min_samples_leaf": Between(1, np.inf, whole=True)}, "expected a finite range"),
+        ({"min_samples_leaf": Between(1.2, 1.8, whole=True)}, "expected a finite range that is not empty"),
+        ({"min_samples_leaf": Between(1, 9)}, "min_samples_leaf is .*; expected a whole number"),
+        ({"max_features": (0.2, -1.0)}, "max_features is -1; expected a share"),
+        ({"split": "extra"}, "'split' has the text 'extra'; expected a list"),
+    ],
+)
+def test_values_that_no_forest_can_have(space: dict[str, object], words: str):
+    with pytest.raises(ModelError, match=words):
+        candidates(5, 10, 0, space=space)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="0 candidates"):
+        candidates(0, 10, 0)
+
+
+def test_faults_of_rows_and_of_errors_made_large():
+    x, y = data()
+    folds = list(KFold(3).split(x))
+    with pytest.raises(ModelError, match="metric 'rmse' is to be large"):
+        tune(x, y, [SMALL], folds, log=True, seed=0, maximise=True)
+    with pytest.raises(ModelError, match="50 rows of features, 120 values"):
+        tune(x[:50], y, [SMALL], folds, log=True, seed=0)
+    with pytest.raises(ModelError, match="has no logarithm"):
+        tune(x, y - 1, [SMALL], folds, log=True, seed=0)

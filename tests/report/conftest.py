@@ -394,6 +394,12 @@ def fake_run(tmp_path: Path) -> Callable[..., FakeRun]:
 
 
 @pytest.fixture(scope="session")
+def fake_folder() -> Callable[[Path], FakeRun]:
+    """Writes a run folder where it is told to, for fixtures that many tests share."""
+    return lambda folder: write_run(folder, shape=(14, 20), profiles=60)
+
+
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
     """One run folder with its report, for tests that only look."""
     run = write_run(tmp_path_factory.mktemp("built") / "run", shape=(14, 20), profiles=60)

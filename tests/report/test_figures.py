@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-from edaphic.report import figures, map_figures
+from edaphic.report import evidence_figures, figures, map_figures
 from edaphic.report.maps import MapImage
 from edaphic.report.style import new_figure, png_bytes, with_palette
 
@@ -196,3 +196,57 @@ def test_scale_bar_only_where_it_holds() -> None:
     assert not map_figures.value_map(world, title="t", label="l").axes[0].texts
     unknown = MapImage(values.astype(np.float32), (0, 8, 0, 4), False, "no CRS", "unit", np.nan, 1.0, 1.0)
     assert not map_figures.value_map(unknown, title="t", label="l").axes[0].texts
+
+
+def test_distances_end_where_nearly_all_cells_lie() -> None:
+    shares = np.linspace(0.0, 1.0, 101)
+    far = np.where(shares == 1.0, 90_000.0, 3000.0 * shares)
+    curves = pd.DataFrame({"p": shares, "gij_m": far, "gj_star_m": 2800.0 * shares, "gj_profile_m": np.nan, "gj_random_m": 0.0})
+    axes = evidence_figures.distances(curves).axes[0]
+    assert axes.get_xlim()[1] == pytest.approx(2.97) and axes.get_xlabel().endswith("(km)")
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["single layers at random", "folds by kNNDM", "cells of the map"]
+
+
+def test_coverage_curves_stand_beside_the_diagonal() -> None:
+    levels = np.linspace(0.05, 0.95, 19)
+    table = pd.DataFrame({"level": levels, "qcp": levels**2, "qcp_low": levels**2 - 0.02, "qcp_high": levels**2 + 0.02})
+    figure = evidence_figures.coverage_curve(table, table.assign(qcp=levels), score="qcp", title="t", colour="#009E73")
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "level of the quantile"
+    diagonal, before, after = (line.get_ydata() for line in axes.lines)
+    assert list(diagonal) == [0.0, 1.0]
+    np.testing.assert_array_equal(before, levels**2)
+    np.testing.assert_array_equal(after, levels)
+    alone = evidence_figures.coverage_curve(table.head(0), table, score="qcp", title="t", colour="#009E73")
+    assert "before adjustment" not in alone.axes[0].get_legend_handles_labels()[1]
+
+
+def test_lags_with_few_pairs_are_hollow() -> None:
+    lags = evidence_figures.LagPoints(np.array([100.0, 900.0]), np.array([0.3, 0.1]), np.array([3.0, 300.0]))
+    line = evidence_figures.FittedLine(np.array([1.0, 900.0]), np.array([0.05, 0.1]), "fitted")
+    axes = evidence_figures.variogram({"all directions": lags}, [line], nugget=0.05, title="t", label="semivariance").axes[0]
+    fills = [found.get_markerfacecolor() for found in axes.lines[:2]]
+    assert fills[1] == "white" and fills[0] != "white"
+    assert axes.get_ylim() == (0.0, pytest.approx(0.336)) and axes.get_xlabel() == "distance (m)"
+
+
+def test_groups_are_labelled_with_their_profiles() -> None:
+    rows = pd.DataFrame({"group": ["zone 1", "zone $2$"], "rmse": [1.0, 2.0], "n_profiles": [5, 1200]})
+    rows = rows.assign(rmse_low=np.nan, rmse_high=np.nan)
+    axes = evidence_figures.groups(rows, overall=np.nan, unit="kg/m2", title="t", colour="#009E73").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["zone 1 (5)", "zone $2$ (1,200)"]
+    assert axes.get_xlim() == (0.0, pytest.approx(2.12))
+
+
+@pytest.mark.parametrize("shape", [(10, 20), (20, 10)])
+def test_a_map_of_two_classes_names_them(shape: tuple[int, int]) -> None:
+    values = np.ones(shape)
+    values[:4], values[5] = 0.4, np.nan
+    figure = map_figures.class_map(picture(values, (0, 100 * shape[1], 0, 100 * shape[0])), title="t", names=("outside", "inside"))
+    figure.canvas.draw()
+    drawn = figure.axes[0].images[0].get_array()
+    assert set(np.unique(drawn.compressed())) == {0.0, 1.0}
+    bar = figure.axes[-1]
+    labels = [label.get_text() for label in (bar.get_yticklabels() if shape[0] > shape[1] else bar.get_xticklabels())]
+    assert labels == ["outside", "inside"]

@@ -2,6 +2,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -337,3 +338,22 @@ def test_all_faults_of_the_samples_at_once():
     with pytest.raises(ModelError) as caught:
         fit_applicability([[np.nan, np.inf]])
     assert len(caught.value.faults) == 3
+
+
+def test_rounding_alone_is_no_predictor():
+    rng = np.random.default_rng(2)
+    train = np.column_stack([rng.normal(size=60), np.full(60, 0.3)])
+    train[::7, 1] = 0.1 + 0.2
+    assert train[0, 1] != train[1, 1]
+    found = fit_applicability(train, fold=np.arange(60) % 5, names=["slope", "flat"])
+    assert found.columns.tolist() == [0] and found.notes == ("applicability: constant in training, not used: flat",)
+
+
+def test_columns_of_tables_must_be_those_of_training():
+    train = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [1.0, 5.0, 2.0, 2.0]})
+    found = fit_applicability(train, fold=np.array([0, 1, 0, 1]))
+    assert found.names == ("a", "b") and dissimilarity(found, train).tolist() == [0.0] * 4
+    with pytest.raises(ModelError, match="cells with columns b, a; expected a, b"):
+        dissimilarity(found, train[["b", "a"]])
+    plain = fit_applicability(train.to_numpy(), fold=np.array([0, 1, 0, 1]))
+    assert dissimilarity(plain, train).tolist() == [0.0] * 4

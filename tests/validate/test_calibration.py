@@ -441,3 +441,53 @@ def test_coverage_of_the_truth_stands_beside_that_of_observations():
     assert "coverage_truth" not in coverage_row(table, "all", 0.9)
     table["truth"] = table["q50"]
     assert coverage_row(table, "all", 0.9)["coverage_truth"] == 1.0
+
+
+# Weights
+
+
+def test_few_observations_of_unequal_weight_still_cover():
+    """The new observation counts as one of the population that is predicted, where heavy weights are common."""
+    rng = np.random.default_rng(17)
+    beyond_new, n = [], 30
+    for _ in range(3000):
+        x, u = rng.random(n), rng.random(20)
+        limit = adjustment(rng.normal(size=n) * (0.2 + x), 0.1, np.exp(5 * x))
+        # Drawn with a density that grows as the weights do.
+        shifted = np.log1p(u * (np.exp(5) - 1)) / 5
+        beyond_new.append(np.mean(rng.normal(size=20) * (0.2 + shifted) > limit))
+    assert np.mean(beyond_new) < 0.1
+
+
+def test_observations_without_weight_are_not_there():
+    table = layered(300, 4)
+    weights = np.where(np.arange(len(table)) % 5 == 0, 0.0, 1.0 + np.arange(len(table)) % 2)
+    some = weights > 0
+    one = fit_adjustments(table, LEVELS, log=False, weights=weights)
+    other = fit_adjustments(table[some], LEVELS, log=False, weights=weights[some])
+    pd.testing.assert_frame_equal(one, other)
+    assert adjustment(np.array([1.0, 9.0]), 0.5, np.array([1.0, 0.0])) == 1.0
+
+
+def test_a_zone_without_weight_takes_its_interval():
+    table = made(400).assign(zone=np.arange(400) // 2 % 2)
+    adjustments = fit_adjustments(table, LEVELS, log=False, weights=1.0 - table["zone"], zone_profiles=20, interval_profiles=20)
+    without = adjustments[adjustments["zone"] == 1]
+    assert (without["n"] == 0).all() and (without["pooled_to"] == OWN_INTERVAL).all()
+    assert np.isfinite(adjustments[["lower", "upper"]]).all(axis=None)
+    with pytest.raises(ModelError, match="none of 2 observations has a weight"):
+        adjustment(np.zeros(2), 0.1, np.zeros(2))
+
+
+def test_one_heavy_observation_is_not_enough():
+    table = made(200)
+    even, heavy = np.ones(200), np.where(np.arange(200) < 2, 1000.0, 1.0)
+    assert fit_adjustments(table, LEVELS, log=False, weights=even)["enough"].all()
+    assert not fit_adjustments(table, LEVELS, log=False, weights=heavy)["enough"].any()
+
+
+@pytest.mark.parametrize("kind", ["object", "boolean"])
+def test_rows_of_unknown_applicability_are_not_inside(kind):
+    table = made(6).assign(predicted=1.0, in_applicability=pd.array([True, None, False, True, None, True], dtype=kind))
+    found = {name: int(rows.sum()) for name, rows in coverage_groups(table) if "applicability" in name}
+    assert found == {"inside applicability": 3, "outside applicability": 1, "applicability unknown": 2}

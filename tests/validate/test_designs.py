@@ -251,3 +251,30 @@ def test_no_fold_is_empty_and_sizes_differ_by_one_group_at_most(sizes, seed):
     total = np.bincount(fold, weights=sizes, minlength=5)
     assert total.min() > 0
     assert np.ptp(total) <= max(sizes)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "within_m", "message"),
+    [
+        (["east", "1"], [0.0, 0.0], 1.0, "are no numbers"),
+        ([0.0, 1.0], [0.0], 1.0, "2 lon and 1 lat"),
+        ([500_000.0, 1.0], [0.0, 0.0], 1.0, "lon beyond 360"),
+        ([0.0, 1.0], [0.0, 0.0], -5.0, "within -5 m"),
+        ([0.0, 1.0], [0.0, 0.0], np.nan, "within nan m"),
+    ],
+)
+def test_faults_of_places(lon, lat, within_m, message):
+    with pytest.raises(ModelError, match=message):
+        places(lon, lat, within_m)
+
+
+def test_layers_do_not_move_a_place_into_another_block():
+    # A place of two sites, with its middle in the block of the second place.
+    sites = pd.DataFrame({"lon": [0.0, 0.04, 0.02, 2.02, 4.0, 4.1], "lat": 0.0})
+    groups = np.array([0, 0, 1, 2, 3, 4])
+    design = BlockFolds(2, 1, 2500.0)
+    assert design.blocks(sites, groups).tolist() == [0, 0, 0, 1, 2, 3]
+    for layers in (2, 10):
+        # As many on the other side, so that the median, on which blocks are centred, stays where it was.
+        more = pd.concat([sites, sites.iloc[[0] * layers], sites.iloc[[5] * layers]])
+        assert design.blocks(more, np.concatenate([groups, [0] * layers, [4] * layers]))[:6].tolist() == [0, 0, 0, 1, 2, 3]

@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
 from edaphic.errors import ModelError
+from edaphic.validate import nearest
 from edaphic.validate.designs import BlockFolds, KnndmFolds, RandomFolds, places
 from edaphic.validate.grouping import EARTH_RADIUS_M
 from edaphic.validate.knndm import match_folds
@@ -242,3 +243,24 @@ def test_as_many_places_as_folds_and_duplicates():
     twice = np.repeat(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), 2, axis=0)
     match = match_folds(twice, twice + 5.0, 3, seed=1)
     assert (match.fold[::2] == match.fold[1::2]).all() and match.gj.max() == 0
+
+
+def test_few_centres_are_assigned_as_by_a_tree(monkeypatch):
+    points = np.random.default_rng(3).random((500, 3))
+    direct = k_means(points, 20, 1, 3)
+    monkeypatch.setattr(nearest, "_FEW_CENTRES", 0)
+    assert (k_means(points, 20, 1, 3) == direct).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "prediction", "k", "message"),
+    [
+        (np.zeros((9, 2)), np.ones((4, 2)), 0, "0 folds"),
+        (np.zeros((9, 2)), np.ones((4, 2)), 1, "1 folds; expected at least two"),
+        (np.zeros((9, 2)), np.ones((4, 3)), 3, "rows of as many coordinates"),
+        (np.zeros(9), np.ones(4), 3, "rows of as many coordinates"),
+    ],
+)
+def test_shapes_that_do_not_fit(points, prediction, k, message):
+    with pytest.raises(ModelError, match=message):
+        match_folds(points, prediction, k, seed=1)

@@ -259,3 +259,12 @@ def test_faults_of_the_bootstrap():
     with pytest.raises(ModelError) as both:
         scores([np.nan, 1.0], [1.0, np.nan])
     assert len(both.value.faults) == 2
+
+
+@pytest.mark.parametrize("lost", [[1.0, np.nan, np.nan], ["a", None, "b"], pd.array([1, None, 2], dtype="Int64")])
+def test_rows_without_a_group_are_named_not_thrown_together(lost):
+    count = int(pd.isna(pd.Series(lost)).sum())
+    with pytest.raises(ModelError, match=f"scores: {count} of 3 rows have no group"):
+        bootstrap([1.0, 2.0, 3.0], [1.0, 2.0, 4.0], lost, 10, 1)
+    with pytest.raises(ModelError, match="rows have no group"):
+        paired_bootstrap([1.0, 2.0, 3.0], [1.0, 2.0, 4.0], [1.0, 2.0, 3.0], lost, 10, 1)

@@ -257,3 +257,14 @@ def test_interval_scores_of_a_table_tell_both_states():
     found = interval_scores(table, 0.9)
     assert found["interval_score"] < found["interval_score_raw"] and found["mean_width"] > found["mean_width_raw"]
     assert found["interval_score"] == pytest.approx(20 * (found["pinball_low"] + found["pinball_high"]))
+
+
+def test_what_has_no_share_is_named():
+    with pytest.raises(ModelError, match="shares: 1 of 3 rows have no group"):
+        share_interval([True, False, True], ["a", None, "b"])
+    with pytest.raises(ModelError, match="shares: 2 groups for 3 rows"):
+        share_interval([True, False, True], ["a", "b"])
+    with pytest.raises(ModelError, match="PIT: 2 of 3 values"):
+        pit_histogram([0.1, np.nan, 1.5])
+    with pytest.raises(ModelError, match="interval: level 1"):
+        interval_score([1.0], [0.0], [2.0], 1.0)

@@ -192,3 +192,21 @@ def test_units_and_shifts(values, scale, shift):
 def test_faults(make, message):
     with pytest.raises(ModelError, match=message):
         make()
+
+
+@pytest.mark.parametrize("lost", [["a", "a", None, "b", "b"], [1.0, 1.0, np.nan, 2.0, 2.0]])
+def test_sites_without_a_stratum_or_cluster_are_counted(lost):
+    with pytest.raises(ModelError, match="1 of 5 without a stratum"):
+        StratifiedRandom(lost, {"a": 1.0, "b": 1.0, 1.0: 1.0, 2.0: 1.0})
+    with pytest.raises(ModelError, match="1 of 5 without a cluster"):
+        ClusterRandom(lost)
+
+
+def test_sizes_that_are_no_numbers_and_levels_that_are_none():
+    with pytest.raises(ModelError, match="stratum a: area large; expected a number"):
+        StratifiedRandom(["a", "a"], {"a": "large"})
+    with pytest.raises(ModelError, match="cluster 1: no size above zero"):
+        ClusterRandom([1, 1, 2], {1: math.inf, 2: 1.0})
+    for level in (0.0, 1.0, 95.0):
+        with pytest.raises(ModelError, match="confidence level"):
+            map_quality([1.0, 2.0, 3.0], [1.0, 2.0, 4.0], SimpleRandom(3), level)

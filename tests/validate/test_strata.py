@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphic.errors import ModelError
+from edaphic.validate import strata
 from edaphic.validate.strata import LeaveTimeOut, LeaveZoneOut, StrataFolds, periods, spread_evenly
 
 
@@ -213,3 +214,26 @@ def test_faults_of_time():
         list(LeaveTimeOut().split(pd.DataFrame({"year": [1985, 1995]}), None, np.array([0, 0])))
     with pytest.raises(ValueError, match="X: None"):
         LeaveTimeOut().get_n_splits()
+
+
+def test_regions_are_looked_for_once(monkeypatch):
+    calls = []
+    plain = strata.k_means
+    monkeypatch.setattr(strata, "k_means", lambda *told: calls.append(1) or plain(*told))
+    X = pd.DataFrame({"lon": np.arange(40.0), "lat": np.arange(40.0) % 7, "year": 1990.0 + np.arange(40) % 20})
+    design, groups = StrataFolds(4, 1), np.arange(40)
+    first = design.fold_of(X, groups)
+    design.notes(X, groups)
+    assert (design.fold_of(X, groups) == first).all() and len(calls) == 1
+    other = X.assign(lon=X["lon"] ** 2 / 10)
+    assert (design.fold_of(other, groups) == StrataFolds(4, 1).fold_of(other, groups)).all()
+
+
+def test_dates_words_and_broken_codes_are_no_years_and_zones():
+    rows = pd.DataFrame({"year": [1985.0, 2001.0, 2003.0], "zone": [0.0, 1.0, 1.5]})
+    with pytest.raises(ModelError, match="year '1990s' in 1 of 3 rows; expected calendar years"):
+        LeaveTimeOut().fold_of(rows.assign(year=["1985", "1990s", "2001"]))
+    with pytest.raises(ModelError, match="year '1985-05-01 .*' in 3 of 3 rows"):
+        LeaveTimeOut().fold_of(rows.assign(year=pd.to_datetime(["1985-05-01", "2001-01-01", "2003-01-01"])))
+    with pytest.raises(ModelError, match="zone '1.5'; expected codes of zones"):
+        LeaveZoneOut().fold_of(rows, np.arange(3))

@@ -291,7 +291,8 @@ def _odd_codes(name: str, column: pd.Series) -> str:
     except (TypeError, ValueError):
         told = pd.to_numeric(column.astype(object), errors="coerce")
         words = column[told.isna() & column.notna()]
-        return f"covariate '{name}': {len(words)} of {len(column)} class codes are no numbers (such as {words.iloc[0]!r}); expected whole numbers"
+        some = f"{len(words)} of {len(column)} class codes are no numbers (such as {words.iloc[0]!r})"
+        return f"covariate '{name}': {some}; expected whole numbers"
     odd = ~np.isfinite(codes) | (codes != np.round(codes)) | (np.abs(codes) > LARGEST_CODE)
     if not odd.any():
         return ""

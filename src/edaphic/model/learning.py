@@ -99,7 +99,13 @@ class Learned:
 
 
 def learn(
-    learner: Learner, table: TrainingTable, points: pd.DataFrame, split: Split, say: Say | None = None
+    learner: Learner,
+    table: TrainingTable,
+    points: pd.DataFrame,
+    split: Split,
+    say: Say | None = None,
+    *,
+    accuracy: bool = True,
 ) -> Learned:
     """Screen, search, tune and fit.
 
@@ -114,6 +120,8 @@ def learn(
         Makes folds of some rows.
     say : callable, optional
         Told of progress.
+    accuracy : bool
+        False: ``steps`` has no accuracies, which choose nothing.
     """
     tell = say or (lambda text, done, total: None)
     # The whole depth repeats the layers: covariates and settings are chosen by the layers alone.
@@ -124,7 +132,8 @@ def learn(
     folds = split("tune", single)
     # One forest with the covariates that the screens leave tells the weights for the whole way; the fit finds its own.
     weights, _ = _weights(learner, single, points[kept], trial)
-    tell("accuracy with each set of covariates", 0, len(learner.candidates) + 2)
+    if accuracy:
+        tell("accuracy with each set of covariates", 0, len(learner.candidates) + 2)
     searched, notes = pd.DataFrame(), list[str]()
     if learner.searching.method != "none":
         tell(f"searching covariates ({learner.searching.method})", 0, len(learner.candidates) + 2)
@@ -133,7 +142,9 @@ def learn(
         why = f"not in the best set ({learner.searching.method} search)"
         selection.loc[selection["feature"].isin(lost), ["kept", "reason"]] = (False, why)
         steps.append((f"after {learner.searching.method} search", tuple(kept)))
-    scores = _accuracy(learner, single, points, steps, folds, trial, weights)
+    scores = pd.DataFrame([(name, len(names)) for name, names in steps], columns=["step", "covariates"])
+    if accuracy:
+        scores = _accuracy(learner, single, points, steps, folds, trial, weights)
     settings, tuning = _tune(learner, single, points[kept], folds, tell, weights)
     tell(f"growing {settings.trees} trees", len(learner.candidates) + 1, len(learner.candidates) + 2)
     model, more = refit(learner, table, points, kept, settings)

@@ -22,6 +22,8 @@ DEPENDENT = 1e-7
 """Columns of length 1 whose combination is shorter than this are exactly collinear (a VIF of about 1e14)."""
 INVOLVED = 1e-6
 """Share of a column in a collinear combination above which it is part of it."""
+TIED = 1e-8
+"""Factors that differ by a smaller share are equal but for rounding."""
 UPDATED = 1e4
 """Largest VIF up to which factors are updated when a column goes: 200 updates then lose less than 1e-9."""
 
@@ -186,8 +188,8 @@ def eliminate_vif(
 
     All factors are computed; of the covariates that are not protected and have a VIF of at least the threshold, the one with the
     largest goes; and again, until none is left. A protected covariate never goes, even if its own VIF is the largest. Constants
-    go before all others. Of covariates with an infinite VIF (exact combinations, or more covariates than rows) the last in
-    the order of the columns goes: of exact copies the first stays. Class covariates stay and have no part in the factors (see
+    go before all others. Of covariates with the same VIF (two that only inflate each other), or an infinite one (exact
+    combinations, or more covariates than rows), the last in the order of the columns goes: of exact copies the first stays. Class covariates stay and have no part in the factors (see
     :func:`gvif` for theirs), unless constant.
 
     Parameters
@@ -236,8 +238,9 @@ def eliminate_vif(
         if not np.any(system.involved & ~safe[alive]):
             factors = system.factors()
         free = np.where(safe[alive], -np.inf, factors)
-        # The last of the largest: of exact copies the first stays.
-        worst = len(alive) - 1 - int(np.argmax(free[::-1]))
+        # The last of the largest: of exact copies the first stays. The factors of two that only inflate each other are equal but for
+        # rounding, which must not choose.
+        worst = int(np.flatnonzero(free >= free.max() * (1 - TIED))[-1])
         if free[worst] < threshold:
             break
         rows.append((len(rows) + 1, names[alive[worst]], float(factors[worst]), False, f"VIF of at least {threshold:g}"))
@@ -271,7 +274,8 @@ def _checked(
     names = list(points.columns)
     known = ", ".join(names)
     faults = [*faults, *(f"protected: '{name}' is no covariate; expected one of {known}" for name in protected if name not in names)]
-    words = [name for name, column in points.items() if not is_numeric_dtype(column) and pd.to_numeric(column, errors="coerce").isna().any()]
+    text = [name for name, column in points.items() if not is_numeric_dtype(column)]
+    words = [name for name in text if pd.to_numeric(points[name].astype(object), errors="coerce").isna().any()]
     faults += [f"covariate '{name}': holds words or gaps; expected numbers" for name in words]
     if words:
         raise ModelError(faults)

@@ -154,7 +154,7 @@ def _write_scores(
     job: Job, model: AnyModel, table: TrainingTable, points: pd.DataFrame, held: Mapping[str, Held], folder: Path
 ) -> None:
     """Tables of scores, of coverage and of curves; and the held-out predictions."""
-    own = predict_rows(model, table, points, job.levels, table, job.workers)
+    own = predict_rows(model, table, points, job.levels, table, job.workers, quantiles=False)
     own["group"] = own["profile_id"]
     draws, seed = job.recipe.evidence.bootstrap, job.recipe.seed
     nominal = job.recipe.evidence.interval

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edaphic.errors import ModelError
 from edaphic.model.features import make_encoder
 from edaphic.model.fit import TrainingTable
+from edaphic.model.forest import Settings
 from edaphic.model.learning import Learned, Learner, learn, refit
 from edaphic.model.zones import AnyModel, ZonedModel
 from edaphic.stages.folding import Folding
@@ -103,7 +104,7 @@ class Holding:
     def _learned(self, where: str, trained: TrainingTable) -> Learned:
         """A model of some rows; what keeps it from being made is said with the fold it happened in."""
         try:
-            return learn(self.learner, trained, self.points, self.folding.split)
+            return learn(self.learner, trained, self.points, self.folding.split, accuracy=False)
         except ModelError as fault:
             raise ModelError([f"{where}: {line}" for line in fault.faults]) from fault
 
@@ -123,18 +124,28 @@ class Holding:
             ``predicted`` and ``predicted_fit`` in the order of the table of :meth:`design`.
         """
         kept = [name for name in _base(model).covariates if name in self.points]
+        once = _settings(model.settings) | {"names": " ".join(kept)}
         parts = []
         for k, (inside, outside) in enumerate(self.folding.of_evidence(name, self.table)):
             self.say(f"evidence by {name}, chosen once: fold {k + 1}")
             stored = self.partial / f"naive_{name}_{k}.parquet"
             if not stored.exists():
-                trained = self.table.take(inside)
-                again, _ = refit(self.learner, trained, self.points, kept, model.settings)
-                held = self.table.take(outside)
-                said = predict_rows(again, held, self.points, self.job.levels, trained, self.job.workers, quantiles=False)
+                choice = json.loads((self.partial / f"{name}_{k}.json").read_text(encoding="utf-8"))
+                if all(choice[key] == value for key, value in once.items()):
+                    # The same choices, rows and seed make the same forest.
+                    said = pd.read_parquet(self.partial / f"{name}_{k}.parquet")
+                else:
+                    said = self._chosen_once(kept, model.settings, inside, outside)
                 store_table(said[["predicted", "predicted_fit"]], stored)
             parts.append(pd.read_parquet(stored))
         return pd.concat(parts, ignore_index=True)
+
+    def _chosen_once(
+        self, kept: list[str], settings: Settings, inside: NDArray[np.int64], outside: NDArray[np.int64]
+    ) -> pd.DataFrame:
+        trained, held = self.table.take(inside), self.table.take(outside)
+        again, _ = refit(self.learner, trained, self.points, kept, settings)
+        return predict_rows(again, held, self.points, self.job.levels, trained, self.job.workers, quantiles=False)
 
     def baselines(self, name: str, kept: list[str]) -> pd.DataFrame:
         """Predictions of the same folds by simple models; a column for each."""
@@ -188,17 +199,13 @@ def _base(model: AnyModel) -> AnyModel:
 
 def _choice(k: int, learned: Learned) -> Mapping[str, Any]:
     """What one fold chose, for the table that shows how stable choices are."""
-    settings = learned.settings
-    return {
-        "fold": k,
-        "covariates": len(learned.kept),
-        "names": " ".join(learned.kept),
-        "trees": settings.trees,
-        "max_features": settings.max_features,
-        "min_samples_leaf": settings.min_samples_leaf,
-        "max_depth": settings.max_depth,
-        "split": settings.split,
-    }
+    names = {"covariates": len(learned.kept), "names": " ".join(learned.kept)}
+    return {"fold": k} | names | _settings(learned.settings)
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """What tuning may change."""
+    return {name: getattr(settings, name) for name in ("trees", "max_features", "min_samples_leaf", "max_depth", "split")}
 
 
 def store_table(table: pd.DataFrame, path: Path) -> None:

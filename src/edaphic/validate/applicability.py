@@ -251,7 +251,7 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[Any]:
 def _training(train: ArrayLike, names: Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
     values = np.ascontiguousarray(_numbers(train, "training samples"), dtype=np.float64)
     n, q = values.shape
-    names = train.columns if names is None and isinstance(train, pd.DataFrame) else names
+    names = list(train.columns) if names is None and isinstance(train, pd.DataFrame) else names
     named = tuple(_UNNAMED.format(k) for k in range(q)) if names is None else tuple(str(name) for name in names)
     if len(named) != q:
         raise ModelError(f"applicability: {len(named)} names; expected {q}, one for each predictor")

@@ -79,8 +79,11 @@ class BlockFolds(Folds):
     def blocks(self, X: pd.DataFrame, groups: Ints) -> Ints:
         """Block of each row, numbered in order of first appearance, shape (n,)."""
         x, y = metres(X)
-        centre = pd.DataFrame({"x": x, "y": y}).groupby(np.asarray(groups)).transform("mean")
-        cell = np.floor(centre.to_numpy() / self.block_m).astype(np.int64)
+        place = pd.factorize(np.asarray(groups))[0]
+        # A site with many layers must not pull the centre of its place towards itself.
+        sites = pd.DataFrame({"place": place, "x": x, "y": y}).drop_duplicates()
+        centre = sites.groupby("place", sort=True)[["x", "y"]].mean().to_numpy()[place]
+        cell = np.floor(centre / self.block_m).astype(np.int64)
         return pd.factorize(pd.MultiIndex.from_arrays([cell[:, 0], cell[:, 1]]))[0].astype(np.int64)
 
     def fold_of(self, X: pd.DataFrame, groups: Ints) -> Ints:

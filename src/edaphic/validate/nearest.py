@@ -177,7 +177,7 @@ def _cost(centre: Floats, size: Floats, a: int, b: int) -> float:
     for c in range(centre.shape[1]):
         step = centre[a, c] - centre[b, c]
         total += step * step
-    return total * (2.0 * size[a] * size[b] / (size[a] + size[b]))
+    return float(total * (2.0 * size[a] * size[b] / (size[a] + size[b])))
 
 
 def cut(merges: Ints, counts: Sequence[int]) -> Iterator[tuple[int, Ints]]:

@@ -245,7 +245,7 @@ def _labels(values: ArrayLike, what: str) -> pd.Series:
 
 def _is_size(value: object) -> bool:
     """Whether this is a number above zero, and finite."""
-    return isinstance(value, numbers.Real) and math.isfinite(value) and value > 0
+    return isinstance(value, numbers.Real) and math.isfinite(value) and float(value) > 0
 
 
 def _quantile(level: float, design: SamplingDesign) -> float:

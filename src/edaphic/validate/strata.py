@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numba import njit
+from pandas.api.types import is_datetime64_any_dtype
 
 from edaphic.errors import ModelError
 from edaphic.validate.grouping import Floats, Folds, Ints, Split, enough, need, pairs_of, place_points
@@ -22,11 +23,23 @@ UNDATED = -1
 
 
 def years_of(X: pd.DataFrame) -> Floats:
-    """Year of each row; NaN where there is none, or no column ``year``."""
+    """Year of each row; NaN where there is none (empty text too), or no column ``year``. Dates and words are faults."""
     if "year" not in X:
         return np.full(len(X), np.nan)
-    year = pd.to_numeric(X["year"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    year = _as_numbers(X["year"], "year", "calendar years, such as 1987")
     return np.asarray(np.where(np.isfinite(year), year, np.nan))
+
+
+def _as_numbers(column: pd.Series, name: str, expected: str) -> Floats:
+    """Numbers of a column; NaN where there is none, and a fault where there is something else."""
+    told = pd.to_numeric(column, errors="coerce")
+    words = column[told.isna() & column.notna()]
+    words = words[words.astype(str).str.strip() != ""]
+    if is_datetime64_any_dtype(column):
+        words = column[column.notna()]
+    if len(words):
+        raise ModelError(f"evidence: {name} '{words.iloc[0]}' in {len(words)} of {len(column)} rows; expected {expected}")
+    return np.asarray(told.to_numpy(dtype=float, na_value=np.nan))
 
 
 def periods(year: Floats, period_years: float, edges: tuple[float, ...] = ()) -> tuple[Ints, list[str]]:
@@ -274,11 +287,10 @@ def _zones(X: pd.DataFrame) -> Ints:
         raise ModelError("evidence: no column 'zone'; expected the zone of each row to leave zones out")
     if len(X) == 0:
         raise ModelError("evidence: no rows; expected profiles in two zones or more")
-    told = pd.to_numeric(X["zone"], errors="coerce")
-    words = X["zone"][told.isna() & X["zone"].notna()]
-    if len(words):
-        raise ModelError(f"evidence: zone '{words.iloc[0]}'; expected codes of zones, whole numbers from zero")
-    zone = told.to_numpy(dtype=float, na_value=np.nan)
+    zone = _as_numbers(X["zone"], "zone", "codes of zones, whole numbers from zero")
+    broken = np.isfinite(zone) & (zone != np.floor(zone))
+    if broken.any():
+        raise ModelError(f"evidence: zone '{zone[broken][0]:g}'; expected codes of zones, whole numbers from zero")
     return np.where(np.isfinite(zone) & (zone >= 0), zone, -1).astype(np.int64)
 
 
