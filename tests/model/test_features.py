@@ -183,3 +183,19 @@ def test_covariates_without_a_kind_or_named_twice():
         "covariate 'a': kind 'klass'; expected continuous or class",
         "covariate 'b': kind None; expected continuous or class",
     ]
+
+
+def test_profiles_without_covariates_or_with_two_rows_of_them():
+    points = pd.DataFrame({"rock": [3, 7, 7]}, index=["a", "a", "b"])
+    encoder = make_encoder(points, {"rock": "class"}, depth=False)
+    means = TargetMeans(np.ones(3), profile_ids=["a", "b", "z"])
+    for call in (
+        lambda: design_matrix(encoder, points, ["a", "b", "z"], np.zeros((3, 2))),
+        lambda: make_encoder(points, {"rock": "class"}, depth=False, encoding="ordered", target_means=means),
+    ):
+        with pytest.raises(ModelError) as caught:
+            call()
+        assert list(caught.value.faults) == [
+            "covariates: 1 profiles without covariates (such as z); expected one row of covariates for each",
+            "covariates: 1 profiles with covariates twice (such as a); expected one row of covariates for each",
+        ]

@@ -1,6 +1,7 @@
 from itertools import chain, combinations, pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import KFold
 
@@ -367,3 +368,12 @@ def test_names_of_any_kind_and_protected_ones_once():
     assert exhaustive(task(), np.array(["s0", "n0"])).chosen in {("s0",), ("s0", "n0")}
     with pytest.raises(ModelError, match="protected: a name stands twice"):
         forward(task(), protected=("s0", "s0"))
+
+
+def test_tables_with_an_index_of_their_own_are_taken_by_position():
+    plain = task()
+    odd = np.arange(90) % 7 + 3
+    columns = pd.DataFrame(plain.features.astype(np.float64), index=odd)
+    told = task(features=columns, values=pd.Series(plain.values, index=odd), weights=[1] * 90)
+    assert score_sets(told, [("s0",)])["rmse"].item() == score_sets(plain, [("s0",)])["rmse"].item()
+    assert rank(told, by="permutation").equals(rank(plain, by="permutation"))

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, ShuffleSplit
 
@@ -225,3 +226,10 @@ def test_faults_of_rows_and_of_errors_made_large():
         tune(x[:50], y, [SMALL], folds, log=True, seed=0)
     with pytest.raises(ModelError, match="has no logarithm"):
         tune(x, y - 1, [SMALL], folds, log=True, seed=0)
+
+
+def test_a_table_with_an_index_of_its_own_is_taken_by_position():
+    x, y = data()
+    folds, odd = list(KFold(3).split(x)), np.arange(120) % 7 + 3
+    table = tune(pd.DataFrame(x, index=odd), pd.Series(y, index=odd), [SMALL], folds, log=True, seed=0)
+    assert table.equals(tune(x, y, [SMALL], folds, log=True, seed=0))

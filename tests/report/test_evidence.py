@@ -83,6 +83,13 @@ def test_did_zoning_help(run_with: Make, low: float, high: float, answer: str) -
     assert choosing.zoning_words(run_with()) == ""
 
 
+def test_zoning_may_hurt_in_one_layer(run_with: Make) -> None:
+    rows = [beside("a model for each zone", 0, 0, layer) for layer in ("all layers", "0-30 cm")]
+    rows += [beside("one model for all", -0.1, 0.1), beside("one model for all", -0.2, -0.1, "0-30 cm")]
+    said = choosing.zoning_words(run_with(zoning=rows)).replace("\u00a0", " ")
+    assert said.startswith("That cannot be told") and said.endswith("One model for all is better beyond chance in 0–30 cm.")
+
+
 def test_a_naive_score_that_is_too_good_in_one_layer(run_with: Make) -> None:
     rows = [beside("chosen in each fold", 0, 0, layer) for layer in ("all layers", "0-30 cm")]
     rows += [beside("once", -0.1, 0.1), beside("once", -0.2, -0.1, "0-30 cm")]

@@ -463,9 +463,10 @@ def test_observations_without_weight_are_not_there():
     table = layered(300, 4)
     weights = np.where(np.arange(len(table)) % 5 == 0, 0.0, 1.0 + np.arange(len(table)) % 2)
     some = weights > 0
-    one = fit_adjustments(table, LEVELS, log=False, weights=weights)
-    other = fit_adjustments(table[some], LEVELS, log=False, weights=weights[some])
-    pd.testing.assert_frame_equal(one, other)
+    for fewest in (50, 10_000):
+        one = fit_adjustments(table, LEVELS, log=False, weights=weights, interval_profiles=fewest)
+        other = fit_adjustments(table[some], LEVELS, log=False, weights=weights[some], interval_profiles=fewest)
+        pd.testing.assert_frame_equal(one, other)
     assert adjustment(np.array([1.0, 9.0]), 0.5, np.array([1.0, 0.0])) == 1.0
 
 
@@ -491,3 +492,29 @@ def test_rows_of_unknown_applicability_are_not_inside(kind):
     table = made(6).assign(predicted=1.0, in_applicability=pd.array([True, None, False, True, None, True], dtype=kind))
     found = {name: int(rows.sum()) for name, rows in coverage_groups(table) if "applicability" in name}
     assert found == {"inside applicability": 3, "outside applicability": 1, "applicability unknown": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fold": np.nan}, "6 of 6 rows have no fold"),
+        ({"fold": [0, 1, 0, 1, np.nan, 1]}, "1 of 6 rows have no fold"),
+        ({"repeat": [0, 0, 0, 0, 0, None]}, "1 of 6 rows have no repeat"),
+        ({"profile_id": ["a", "b", "c", "d", "e", None]}, "1 of 6 rows have no profile_id"),
+        ({"zone": "humid"}, "zone 'humid' in 6 of 6 rows; expected codes"),
+    ],
+)
+def test_rows_that_belong_nowhere_are_faults_not_numbers_from_nowhere(change, words):
+    with pytest.raises(ModelError, match=words):
+        cross_calibrate(made(6).assign(fold=np.arange(6) % 2).assign(**change), LEVELS, log=False)
+
+
+def test_a_depth_without_weight_takes_the_shift_of_all_in_its_own_proportion():
+    table = made(400)
+    deep = table["top_cm"] == 30
+    shallow, values = table[~deep], ["observed", "q05_raw", "q50", "q95_raw"]
+    scaled = pd.concat([shallow, shallow.assign(top_cm=30.0, bottom_cm=60.0, **{name: 10 * shallow[name] for name in values})])
+    weights = np.where(scaled["top_cm"] == 0, 1.0, 0.0)
+    found = fit_adjustments(scaled, LEVELS, log=False, weights=weights, interval_profiles=10_000).set_index("top_cm")
+    assert found.loc[30.0, "n"] == 0 and found.loc[30.0, "pooled_to"] == ALL_INTERVALS
+    np.testing.assert_allclose(found.loc[30.0, ["lower", "upper"]].astype(float), 10 * found.loc[0.0, ["lower", "upper"]].astype(float))

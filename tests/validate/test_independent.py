@@ -331,3 +331,9 @@ def test_all_faults_of_both_tables_at_once():
     with pytest.raises(TableError) as caught:
         overlap(TRAIN.assign(lat=100.0), TRAIN.drop(columns="lat"), within_m=-1)
     assert len(caught.value.faults) == 3
+
+
+def test_a_product_of_words_is_named(points):
+    seen, _ = points
+    with pytest.raises(ModelError, match="points: ours: not all values are numbers"):
+        score_at_points(seen, {"ours": ["a"] * len(seen)})

@@ -268,3 +268,8 @@ def test_rows_without_a_group_are_named_not_thrown_together(lost):
         bootstrap([1.0, 2.0, 3.0], [1.0, 2.0, 4.0], lost, 10, 1)
     with pytest.raises(ModelError, match="rows have no group"):
         paired_bootstrap([1.0, 2.0, 3.0], [1.0, 2.0, 4.0], [1.0, 2.0, 3.0], lost, 10, 1)
+
+
+def test_words_are_no_values():
+    with pytest.raises(ModelError, match="scores: predicted values are not all numbers"):
+        scores([1.0, 2.0], ["a", "b"])

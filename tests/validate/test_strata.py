@@ -173,7 +173,7 @@ def test_faults_of_zones():
         LeaveZoneOut().fold_of(rows.drop(columns="zone"), groups)
     with pytest.raises(ModelError, match="one zone once places are kept whole"):
         LeaveZoneOut().fold_of(pd.DataFrame({"zone": [0, 0, 1]}), np.zeros(3, dtype=int))
-    with pytest.raises(ModelError, match="zone 'humid'; expected codes"):
+    with pytest.raises(ModelError, match="zone 'humid' in 400 of 400 rows; expected codes"):
         LeaveZoneOut().fold_of(rows.assign(zone="humid"), groups)
     with pytest.raises(ModelError, match="no rows"):
         LeaveZoneOut().fold_of(rows[:0], groups[:0])
@@ -233,7 +233,7 @@ def test_dates_words_and_broken_codes_are_no_years_and_zones():
     rows = pd.DataFrame({"year": [1985.0, 2001.0, 2003.0], "zone": [0.0, 1.0, 1.5]})
     with pytest.raises(ModelError, match="year '1990s' in 1 of 3 rows; expected calendar years"):
         LeaveTimeOut().fold_of(rows.assign(year=["1985", "1990s", "2001"]))
-    with pytest.raises(ModelError, match="year '1985-05-01 .*' in 3 of 3 rows"):
+    with pytest.raises(ModelError, match="year '1985-05-01"):
         LeaveTimeOut().fold_of(rows.assign(year=pd.to_datetime(["1985-05-01", "2001-01-01", "2003-01-01"])))
-    with pytest.raises(ModelError, match="zone '1.5'; expected codes of zones"):
+    with pytest.raises(ModelError, match=r"zone '1\.5'; expected codes of zones"):
         LeaveZoneOut().fold_of(rows, np.arange(3))

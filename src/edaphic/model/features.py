@@ -267,8 +267,15 @@ def design_matrix(
     Returns
     -------
     array of float32 (n, number of features)
+
+    Raises
+    ------
+    ModelError
+        A profile without covariates, or with two rows of them.
     """
-    values = points.loc[list(profile_ids), list(encoder.covariates)].to_numpy(dtype=np.float64)
+    if faults := _faults_of_profiles(points, profile_ids):
+        raise ModelError(faults)
+    values = points.loc[list(profile_ids), list(encoder.covariates)].to_numpy(dtype=np.float64, na_value=np.nan)
     out = encoder.transform(values)
     if encoder.depth:
         out[:, -2:] = layers
@@ -282,6 +289,18 @@ def faults_of_kinds(points: pd.DataFrame, kinds: Mapping[str, str]) -> list[str]
         if kinds.get(name) not in ("continuous", "class"):
             faults.append(f"covariate '{name}': kind {kinds.get(name)!r}; expected continuous or class")
     return faults
+
+
+def _faults_of_profiles(points: pd.DataFrame, profile_ids: Sequence[str]) -> list[str]:
+    """Profiles of rows that have no covariates, or that have them twice."""
+    asked = pd.Index(pd.unique(pd.Series(profile_ids)))
+    lost = asked[~asked.isin(points.index)]
+    twice = asked[asked.isin(points.index[points.index.duplicated()])]
+    return [
+        f"covariates: {len(some)} profiles {what} (such as {some[0]}); expected one row of covariates for each"
+        for some, what in ((lost, "without covariates"), (twice, "with covariates twice"))
+        if len(some)
+    ]
 
 
 def _odd_codes(name: str, column: pd.Series) -> str:
@@ -345,9 +364,8 @@ def _checked(points: pd.DataFrame, target: TargetMeans) -> tuple[NDArray[np.floa
         faults.append(f"strata of the classes: {len(target.strata)} for {len(values)} values; expected one for each")
     if not (np.isfinite(target.shrinkage) and target.shrinkage >= 0):
         faults.append(f"shrinkage of the classes: {target.shrinkage:g}; expected 0 or more")
-    missing = [] if target.profile_ids is None else [name for name in pd.unique(pd.Series(target.profile_ids)) if name not in points.index]
-    if missing:
-        faults.append(f"target of the classes: {len(missing)} profiles without covariates (such as {missing[0]}); expected none")
+    if target.profile_ids is not None:
+        faults += _faults_of_profiles(points, target.profile_ids)
     if faults:
         raise ModelError(faults)
     return values, weights / weights.mean()

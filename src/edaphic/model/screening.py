@@ -189,8 +189,8 @@ def eliminate_vif(
     All factors are computed; of the covariates that are not protected and have a VIF of at least the threshold, the one with the
     largest goes; and again, until none is left. A protected covariate never goes, even if its own VIF is the largest. Constants
     go before all others. Of covariates with the same VIF (two that only inflate each other), or an infinite one (exact
-    combinations, or more covariates than rows), the last in the order of the columns goes: of exact copies the first stays. Class covariates stay and have no part in the factors (see
-    :func:`gvif` for theirs), unless constant.
+    combinations, or more covariates than rows), the last in the order of the columns goes: of exact copies the first stays. Class
+    covariates stay and have no part in the factors (see :func:`gvif` for theirs), unless constant.
 
     Parameters
     ----------

@@ -62,6 +62,15 @@ def exhaustive(
     -------
     Choice
         ``step`` is the number of covariates searched that are in the set.
+
+    Examples
+    --------
+    The target is a step of ``a``, and ``b`` says nothing.
+
+    >>> x, rows = np.column_stack([np.repeat([0, 1], 20), np.tile([0, 1], 20)]).astype(np.float32), np.arange(40)
+    >>> folds = [(rows[rows // 2 % 2 == k], rows[rows // 2 % 2 != k]) for k in (0, 1)]
+    >>> exhaustive(Task(x, np.repeat([1.0, 3.0], 20), ("a", "b"), folds, Settings(50, min_samples_leaf=1)), k=2).chosen
+    ('a',)
     """
     _check_names(task, () if names is None else names, protected, rule)
     ordered = [name for name in (names if names is not None else _ranked(task, "impurity")) if name not in protected]

@@ -181,6 +181,8 @@ def tune(
     ModelError
         No candidates, no folds, a fold with an empty side or with rows on both sides, an unknown metric.
     """
+    features, values = np.asarray(features, dtype=np.float32), np.asarray(values, dtype=np.float64)
+    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
     parts = [(np.asarray(inside), np.asarray(outside)) for inside, outside in folds]
     faults = faults_of_folds(parts, len(values), weights)
     if not settings:

@@ -172,7 +172,15 @@ def zoning_words(run: RunFolder) -> str:
         "better": "No: one model for all has the smaller error",
     }.get(_verdict(one), "That cannot be told: the two differ no more than chance allows")
     unit = f" {unit_text(one.unit)}" if one.unit else ""
-    return f"{answer} (RMSE of one model minus that by zones {apart}{unit}, by {design_name(one.design)})."
+    text = f"{answer} (RMSE of one model minus that by zones {apart}{unit}, by {design_name(one.design)})."
+    for verdict, model in (("worse", "Models by zone are"), ("better", "One model for all is")):
+        layers = [
+            group_text(r.layer)
+            for r in records(run.table("zoning"))
+            if r.what != _ZONED and r.layer != one.layer and _verdict(r) == verdict != _verdict(one)
+        ]
+        text += f" {model} better beyond chance in {listing(layers)}." if layers else ""
+    return text
 
 
 def steps(run: RunFolder) -> PageTable | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from edaphic.report.designs import design_name, designs_of
+from edaphic.report.designs import IN_SAMPLE, design_name, designs_of
 from edaphic.report.facts import calibration, evidence_name, metric, natural
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.words import (
@@ -63,6 +63,9 @@ def metrics(run: RunFolder, scale: str) -> PageTable | None:
     table = natural(table) if scale == "natural" else table[table["scale"] == scale]
     if table.empty:
         return None
+    # A model that follows its own observations follows their errors too: there is nothing to take off.
+    own = table["design"] == IN_SAMPLE
+    table = table.assign(**{name: table[name].mask(own) for name in ("rmse_net", "mec_net")})
     designs = designs_of(run, "metrics", with_in_sample=True)
     rows = [
         (design_name(design), group_text(r.layer), *score_cells(r))

@@ -20,6 +20,7 @@ from edaphic.stages.folding import Folding, cells_of_run, folding_of, learner_of
 from edaphic.stages.holding import Held, Holding, store_table
 from edaphic.stages.independent import score_independent
 from edaphic.stages.job import Job, points_of, write_json
+from edaphic.validate.anisotropy import variogram_of
 from edaphic.validate.calibration import (
     adjustment_notes,
     cross_calibrate,
@@ -31,8 +32,7 @@ from edaphic.validate.crossval import LEVELS, by_layer, is_whole, level_name, pr
 from edaphic.validate.designs import KnndmFolds, block_side_m, headline
 from edaphic.validate.metrics import paired_bootstrap, scores
 from edaphic.validate.reliability import curve_table, g_statistic
-from edaphic.validate.residuals import empirical_variogram
-from edaphic.validate.variogram import Variogram, block_side_from, fit_variogram
+from edaphic.validate.variogram import Variogram, block_side_from
 
 RAW = [level_name(level) for level in LEVELS]
 
@@ -106,14 +106,9 @@ def _residual_structure(job: Job, table: pd.DataFrame, folder: Path) -> Variogra
             continue
         error = observed - part["predicted_fit"]
         sd = part["error_sd"] / (part["observed"] if job.target.log else 1.0)
-        lags, directed = (
-            empirical_variogram(part["lon"], part["lat"], error, groups=part["group"], estimator="cressie", directions=directions)
-            for directions in (None, 4)
-        )
-        rows += [lags.assign(layer=name), directed.assign(layer=name)]
-        plain.append(fit_variogram(lags))
-        by_direction = fit_variogram(directed)
-        chosen = by_direction if by_direction.anisotropy_ratio < 1 else plain[-1]
+        chosen, without, lags = variogram_of(part["lon"], part["lat"], error, part["group"], seed=job.recipe.seed)
+        rows.append(lags.assign(layer=name))
+        plain.append(without)
         # What error of measurement the nugget may hold: totals take it out, for it is not in the soil.
         known = f"mean variance of the errors of the values: {float(np.mean(sd**2)):.4g}"
         fitted[name] = replace(chosen, notes=(*chosen.notes, known))

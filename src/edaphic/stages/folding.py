@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -115,9 +116,14 @@ class Folding:
     block_m: float | None = None
     known: dict[tuple[str, int, float | None, int], tuple[TrainingTable, Folds]] = field(default_factory=dict, compare=False, repr=False)
 
+    @cached_property
+    def intervals(self) -> NDArray[np.float64]:
+        """Layers, then the whole; the job reads a table to tell them."""
+        return np.asarray(self.job.intervals, dtype=np.float64)
+
     def rows(self, table: TrainingTable) -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """What a design sees of rows, and their places."""
-        depth = np.asarray(self.job.intervals)[table.interval]
+        depth = self.intervals[table.interval]
         known = self.sites.loc[list(table.profile_id)]
         seen = known.drop(columns="place").reset_index(names="profile_id").assign(top_cm=depth[:, 0], bottom_cm=depth[:, 1])
         return seen, known["place"].to_numpy(dtype=np.int64)

@@ -49,7 +49,6 @@ Quantile forests of 60 trees on 25 virtual samples of 300 profiles x 3 layers, j
 covers 90.4, 90.4, 90.4 % with own shifts and 92.3, 89.9, 88.3 % with one for all (raw 93.6, 91.3, 89.6 %); one forest with depth as a
 predictor 89.3, 89.7, 89.9 % against 91.9, 90.5, 87.5 % (raw 95.3, 93.9, 90.6 %).
 """
-FEWEST_FOR_OWN_GROUP = PROFILES_FOR_INTERVAL
 OWN_ZONE, OWN_INTERVAL, ALL_INTERVALS = "interval x zone", "interval", "all intervals"
 
 
@@ -377,8 +376,11 @@ class _Sample:
         """Mean predicted median of the depth of each row, by which errors of different depths compare; 1 for logarithms."""
         if self.log:
             return np.ones(len(self.layer))
-        total, count = np.bincount(self.layer, weights=self.middle), np.bincount(self.layer)
-        mean = (total / np.maximum(count, 1))[self.layer]
+        w = np.ones(len(self.layer)) if self.weights is None else self.weights
+        # A depth without any weight is as large as its predictions are.
+        w = np.where(np.bincount(self.layer, weights=w)[self.layer] > 0, w, 1.0)
+        total, weight = np.bincount(self.layer, weights=w * self.middle), np.bincount(self.layer, weights=w)
+        mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)[self.layer]
         return np.where(mean > 0, mean, 1.0)
 
     def outward(self, size: Array | None = None) -> Array:
@@ -453,6 +455,13 @@ def _cross_moves(table: pd.DataFrame, sample: _Sample, zone_profiles: int, inter
 
 def _folds(table: pd.DataFrame) -> Iterator[tuple[Rows, Rows]]:
     """Rows of each fold, and the rows that calibrate it."""
+    lost = [
+        f"calibration: {count} of {len(table)} rows have no {name}; expected that of each"
+        for name in ("fold", "repeat")
+        if name in table and (count := int(table[name].isna().sum()))
+    ]
+    if "fold" not in table or lost:
+        raise ModelError(lost or "calibration: no column fold; expected out-of-fold predictions")
     fold = table["fold"].to_numpy()
     repeat = table["repeat"].to_numpy() if "repeat" in table else np.zeros(len(table), dtype=np.int64)
     for r in np.unique(repeat):
@@ -500,14 +509,19 @@ def _sample(table: pd.DataFrame, quantiles: Array, levels: Array, log: bool, wei
         faults.append(f"calibration: {count} observed values or quantiles are zero or less; expected amounts above zero for logarithms")
     if w is not None and (w.shape != (n,) or not np.isfinite(w).all() or (w < 0).any() or not (w > 0).any()):
         faults.append(f"calibration: weights of shape {w.shape}, negative, missing or all zero; expected {n} of zero or more")
+    if "profile_id" in table and (count := int(table["profile_id"].isna().sum())):
+        faults.append(f"calibration: {count} of {n} rows have no profile_id; expected that of each")
+    zone = pd.to_numeric(table["zone"], errors="coerce") if "zone" in table else pd.Series(np.full(n, np.nan))
+    if "zone" in table and len(words := table["zone"][zone.isna() & table["zone"].notna()]):
+        faults.append(f"calibration: zone '{words.iloc[0]}' in {len(words)} of {n} rows; expected codes of zones, whole numbers from zero")
     if faults:
         raise ModelError(faults)
-    zone = table["zone"].to_numpy(dtype=float, na_value=np.nan) if "zone" in table else np.full(n, np.nan)
     profile = pd.factorize(table["profile_id"])[0].astype(np.int64) if "profile_id" in table else np.arange(n, dtype=np.int64)
     inside = np.log(observed)[:, None] - np.log(quantiles) if log else observed[:, None] - quantiles
     beyond = np.where(levels < 0.5, -inside, inside)
     depths, layer = np.unique(depth, axis=0, return_inverse=True)
-    return _Sample(depths, layer.reshape(-1), zone, profile, middle, beyond, np.minimum(levels, 1 - levels), w, log)
+    codes = zone.to_numpy(dtype=float, na_value=np.nan)
+    return _Sample(depths, layer.reshape(-1), codes, profile, middle, beyond, np.minimum(levels, 1 - levels), w, log)
 
 
 def _of_interval(adjustments: pd.DataFrame, interval: tuple[float, float]) -> pd.DataFrame:

@@ -150,7 +150,12 @@ def _predictions(
     observed: pd.DataFrame, predictions: Mapping[str, ArrayLike]
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
     truth = pd.to_numeric(observed["observed"]).to_numpy(dtype=float, na_value=np.nan)
-    values = {str(name): np.asarray(value, dtype=float) for name, value in predictions.items()}
+    values: dict[str, NDArray[np.float64]] = {}
+    for name, value in predictions.items():
+        try:
+            values[str(name)] = np.asarray(value, dtype=float)
+        except (TypeError, ValueError) as fault:
+            raise ModelError(f"points: {name}: not all values are numbers ({fault}); expected numbers, or NaN for none") from fault
     faults = [] if values else ["points: no products; expected at least one"]
     if observed[LAYER].isna().any(axis=None):
         open_rows = int(observed[LAYER].isna().any(axis=1).sum())

@@ -302,18 +302,27 @@ class KnndmFolds(Folds):
     def notes(self, X: pd.DataFrame, groups: Ints) -> list[str]:
         """Whether folds are at random, and whether they fall short of the map's distances."""
         match = self._match(place_points(X, groups)[0])
-        middle, far = float(np.median(match.gj_star)), float(np.median(match.gij))
         out = []
         if match.clusters == "random":
             dispersed = match.dispersed_p >= _DISPERSED_P
             why = "places are as far from one another as cells of the map are from them" if dispersed else "no clusters match better"
             out.append(f"kNNDM: {why}; folds of places are at random")
         if match.w > _FAR_SHORT * float(match.gij.mean()):
-            side = "nearer to" if middle < far else "farther from"
-            out.append(
-                f"kNNDM: held-back places are {side} training places than cells of the map are (median {middle / 1000:.3g} km against "
-                f"{far / 1000:.3g} km, W {match.w / 1000:.3g} km): the error of the map is likely {'larger' if middle < far else 'smaller'}"
+            # W is an area, so it goes with means; where means and medians point apart, neither side can be told.
+            middle, far = (
+                (float(np.mean(distances)), float(np.median(distances))) for distances in (match.gj_star, match.gij)
             )
+            nearer = [mine < theirs for mine, theirs in zip(middle, far, strict=True)]
+            told = f"mean {middle[0] / 1000:.3g} km against {far[0] / 1000:.3g} km, median {middle[1] / 1000:.3g} km against "
+            told += f"{far[1] / 1000:.3g} km, W {match.w / 1000:.3g} km"
+            if nearer[0] != nearer[1]:
+                out.append(f"kNNDM: distances of held-back places do not match those of cells of the map ({told})")
+            else:
+                side, likely = ("nearer to", "larger") if nearer[0] else ("farther from", "smaller")
+                out.append(
+                    f"kNNDM: held-back places are {side} training places than cells of the map are ({told}): the error of the map is "
+                    f"likely {likely}"
+                )
         return out
 
     def _match(self, points: Floats) -> Matched:

@@ -200,11 +200,11 @@ def paired_bootstrap(
 def _pairs(
     observed: ArrayLike, predicted: ArrayLike, groups: ArrayLike | None, weights: ArrayLike | None, error_sd: ArrayLike | None
 ) -> _Pairs:
-    o, p = np.asarray(observed, dtype=float), np.asarray(predicted, dtype=float)
+    o, p = _floats(observed, "observed"), _floats(predicted, "predicted")
     if o.ndim != 1 or o.shape != p.shape or len(o) == 0:
         raise ModelError(f"scores: {o.shape} observed and {p.shape} predicted values; expected one of each per row, and one row or more")
-    w = np.ones(len(o)) if weights is None else np.asarray(weights, dtype=float)
-    sd = None if error_sd is None else np.asarray(error_sd, dtype=float)
+    w = np.ones(len(o)) if weights is None else _floats(weights, "weights")
+    sd = None if error_sd is None else _floats(error_sd, "error_sd")
     group = np.zeros(len(o), dtype=np.int64) if groups is None else np.asarray(groups)
     faults = []
     for name, values in (("observed", o), ("predicted", p), ("weights", w), ("error_sd", sd)):
@@ -230,6 +230,13 @@ def _pairs(
     noise = None if sd is None else np.broadcast_to(sd**2, keep.shape)[keep]
     code = np.unique(group, return_inverse=True)[1].reshape(-1).astype(np.int64)
     return _Pairs(o, p, w / w.mean(), noise, code)
+
+
+def _floats(values: ArrayLike, name: str) -> Array:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as fault:
+        raise ModelError(f"scores: {name} values are not all numbers ({fault}); expected numbers") from fault
 
 
 def without_group(groups: ArrayLike | None) -> int:

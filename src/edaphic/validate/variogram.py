@@ -34,6 +34,10 @@ RANGE_BEYOND = 3.0
 SOFT = 0.3
 """Relative misfit of a lag from which it counts less than squared."""
 ROUNDS = 3
+COARSE, FINE = 1e-6, 1e-11
+"""Tolerances of the fit in all rounds but the last, which only give weights and starts, and in the last."""
+STEP = 1.5e-8
+"""Of differences, the root of the precision of a number."""
 
 
 def spherical(x: Floats) -> Floats:
@@ -357,8 +361,12 @@ def _best(lags: _Lags, models: Sequence[str], notes: list[str]) -> _Fit:
     starts: dict[tuple[str, bool], list[tuple[float, float, float]]] = {
         (m, directed): _starts(lags, m, weight, directed) for m in models for directed in ((False, True) if turned else (False,))
     }
-    for _ in range(ROUNDS):
-        fits = {key: min((_refined(lags, key, start, weight) for start in s), key=lambda f: f.cost) for key, s in starts.items()}
+    for left in reversed(range(ROUNDS)):
+        tolerance = COARSE if left else FINE
+        fits = {
+            key: min((_refined(lags, key, start, weight, tolerance) for start in some), key=lambda f: f.cost)
+            for key, some in starts.items()
+        }
         best = min(fits.values(), key=lambda f: f.cost)
         floor = 0.05 * np.average(lags.gamma, weights=lags.pairs)
         weight = np.sqrt(lags.pairs / lags.pairs.mean()) / np.maximum(best.fitted, floor)
@@ -391,9 +399,11 @@ def _cost(misfit: Floats) -> float:
 def _linear(weight: Floats, gamma: Floats, shape: Floats) -> tuple[float, float]:
     """Nugget and partial sill, neither negative, by weighted least squares for a given shape ``1 - rho``."""
     w = weight**2
-    ms, mg = np.average(shape, weights=w), np.average(gamma, weights=w)
-    spread = np.average((shape - ms) ** 2, weights=w)
-    slope = np.average((shape - ms) * (gamma - mg), weights=w) / spread if spread > 0 else 0.0
+    w = w / w.sum()
+    ms, mg = float(w @ shape), float(w @ gamma)
+    off = shape - ms
+    spread = float(w @ off**2)
+    slope = float(w @ (off * (gamma - mg))) / spread if spread > 0 else 0.0
     if slope < 0:
         return float(mg), 0.0
     if mg - slope * ms < 0:
@@ -415,7 +425,7 @@ def _starts(lags: _Lags, model: str, weight: Floats, directed: bool) -> list[tup
     return [start[1:] for start in sorted(found)[: 3 if directed else 2]]
 
 
-def _refined(lags: _Lags, key: tuple[str, bool], start: tuple[float, float, float], weight: Floats) -> _Fit:
+def _refined(lags: _Lags, key: tuple[str, bool], start: tuple[float, float, float], weight: Floats, tolerance: float) -> _Fit:
     """Bounded least squares from one start; amounts are in units of the mean semivariance, the range as a logarithm."""
     model, directed = key
     rho = MODELS[model]
@@ -423,9 +433,12 @@ def _refined(lags: _Lags, key: tuple[str, bool], start: tuple[float, float, floa
     apart = lags.distance[lags.distance > 0]
     reach, ratio, angle = start
 
-    def curve(p: Floats) -> Floats:
+    def rho_of(p: Floats) -> Floats:
         r, a = (math.exp(p[3]), p[4]) if directed else (1.0, 0.0)
-        return np.asarray(scale * (p[0] + p[1] * (1 - lags.correlation(rho, math.exp(p[2]), r, a))))
+        return lags.correlation(rho, math.exp(p[2]), r, a)
+
+    def curve(p: Floats) -> Floats:
+        return np.asarray(scale * (p[0] + p[1] * (1 - rho_of(p))))
 
     nugget, sill = _linear(weight, lags.gamma, 1 - lags.correlation(rho, reach, ratio, angle))
     x0 = [nugget / scale, sill / scale, math.log(reach)]
@@ -433,8 +446,24 @@ def _refined(lags: _Lags, key: tuple[str, bool], start: tuple[float, float, floa
     if directed:
         x0, low, high = [*x0, math.log(ratio), angle], [*low, math.log(0.02), -np.inf], [*high, 0.0, np.inf]
     inside = np.clip(x0, np.asarray(low) + 1e-9, np.asarray(high) - 1e-9)
-    fine = {"xtol": 1e-12, "ftol": 1e-12, "gtol": 1e-12}
-    solved = least_squares(lambda p: weight * (lags.gamma - curve(p)), inside, bounds=(low, high), loss="soft_l1", f_scale=SOFT, **fine)
+
+    def slopes(p: Floats) -> Floats:
+        """Nugget and sill enter linearly: only the others need differences."""
+        here = curve(p)
+        out = np.empty((len(weight), len(p)))
+        out[:, 0] = scale
+        out[:, 1] = scale - rho_of(p) * scale
+        for i in range(2, len(p)):
+            step = STEP * max(1.0, abs(p[i]))
+            moved = p.copy()
+            moved[i] += step
+            out[:, i] = (curve(moved) - here) / step
+        return np.asarray(-weight[:, None] * out)
+
+    limits = {"xtol": tolerance, "ftol": tolerance, "gtol": tolerance}
+    solved = least_squares(
+        lambda p: weight * (lags.gamma - curve(p)), inside, slopes, bounds=(low, high), loss="soft_l1", f_scale=SOFT, **limits
+    )
     p = solved.x
     r, a = (min(1.0, math.exp(p[3])), math.degrees(p[4]) % 180.0) if directed else (1.0, 0.0)
     return _Fit(model, float(scale * p[0]), float(scale * p[1]), math.exp(p[2]), r, a, float(solved.cost), curve(p))
