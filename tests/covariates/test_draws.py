@@ -12,7 +12,6 @@ from rasterio.transform import from_origin
 from edaphic.covariates import Source, build, draw_cells, grid_like
 from edaphic.errors import RasterError
 
-
 DEGREES = from_origin(10, 60, 1, 1)
 
 

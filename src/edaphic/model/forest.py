@@ -14,138 +14,22 @@ row, in splits, means and quantiles, so a row of weight 2 counts as two; the boo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
-from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
 from edaphic.errors import ModelError
 from edaphic.model.grow import NO_LIMIT, Rule, grow_forest
+from edaphic.model.scikit import flatten, grow_with_scikit_learn
+from edaphic.model.structure import Engine, Forest, Grown, Job, Settings
+
+__all__ = [
+    "ENGINES", "FEWEST_ROWS", "Forest", "Settings", "flatten", "rule_of", "settings_faults", "table_faults", "train", "train_oob"
+]  # fmt: skip
 
 FEWEST_ROWS = 10
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What governs the growth of a forest.
-
-    Attributes
-    ----------
-    trees : int
-    max_features : float
-        Share of the features tried at each split: the whole number below, at least one.
-    min_samples_leaf : int
-        Fewest training rows in a leaf.
-    min_samples_split : int
-        Fewest training rows in a node that may be split.
-    max_depth : int, optional
-        Most splits from the root to a leaf; None: no limit.
-    split : {"variance", "extra"}
-        The best threshold of each feature tried, or one drawn at random (extremely randomised trees; on bootstrap samples here).
-    engine : {"edaphic", "scikit-learn"}
-        What grows the trees. Forests of the two are equal in accuracy, not in their bits.
-    """
-
-    trees: int = 500
-    max_features: float = 1 / 3
-    min_samples_leaf: int = 5
-    min_samples_split: int = 2
-    max_depth: int | None = None
-    split: Literal["variance", "extra"] = "variance"
-    engine: Literal["edaphic", "scikit-learn"] = "edaphic"
-
-    def tried(self, features: int) -> int:
-        """How many features a split tries.
-
-        >>> Settings().tried(10), Settings().tried(2), Settings(max_features=0.7).tried(10)
-        (3, 1, 7)
-        """
-        return max(1, int(self.max_features * features + 1e-9))
-
-
-@dataclass(frozen=True)
-class Forest:
-    """A fitted forest as plain arrays.
-
-    Nodes of all trees stand one after another; ``roots`` says where each tree starts. Training values are kept sorted, and
-    leaves name them by rank.
-
-    Attributes
-    ----------
-    roots : int64 (trees,)
-    feature : int32 (nodes,)
-        Feature that a node tests, or -1 in a leaf.
-    threshold : float32 (nodes,)
-        A row goes left where its feature is not above the threshold.
-    left, right : int32 (nodes,)
-        Children; in a leaf, ``left`` is the number of the leaf.
-    leaf_mean, leaf_mean_fit : float64 (leaves,)
-        Mean of the values in a leaf, and of what the trees were grown on (their logarithm, where ``log`` is true).
-    leaf_start : int64 (leaves + 1,)
-        Where the members of each leaf start in ``member_rank``.
-    member_rank : int32 (members,)
-        Rank of each member among the training values.
-    member_share : float32 (members,)
-        Its bootstrap count (times its weight) over the sum of its leaf.
-    values : float64 (rows,)
-        Training values in ascending order.
-    log : bool
-        Whether the trees were grown on the logarithm of the values.
-    importance : float64 (features,)
-        Share of each feature in the decrease of the impurity; zeros where no tree has a split.
-    """
-
-    roots: NDArray[np.int64]
-    feature: NDArray[np.int32]
-    threshold: NDArray[np.float32]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    leaf_mean: NDArray[np.float64]
-    leaf_mean_fit: NDArray[np.float64]
-    leaf_start: NDArray[np.int64]
-    member_rank: NDArray[np.int32]
-    member_share: NDArray[np.float32]
-    values: NDArray[np.float64]
-    log: bool
-    importance: NDArray[np.float64]
-
-    @property
-    def trees(self) -> int:
-        """Number of trees."""
-        return len(self.roots)
-
-
-class Grown(NamedTuple):
-    """A forest and its out-of-bag means."""
-
-    forest: Forest
-    oob: NDArray[np.float64]
-
-
-class Job(NamedTuple):
-    """What an engine is told: features float32 (n, q), values (n,), what the trees are grown on (n,), weights (n,)."""
-
-    features: NDArray[np.float32]
-    values: NDArray[np.float64]
-    fitted: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    settings: Settings
-    log: bool
-    seed: int
-    workers: int
-    oob: bool
-
-
-class Engine(Protocol):
-    """What grows a forest."""
-
-    def __call__(self, job: Job) -> Grown: ...
 
 
 def train(
@@ -296,124 +180,5 @@ def _edaphic(job: Job) -> Grown:
     return Grown(Forest(**grown, values=job.values[order], log=job.log), oob)
 
 
-# --- scikit-learn ------------------------------------------------------------------------------------------------------
-
-
-def _scikit_learn(job: Job) -> Grown:
-    # Trees one by one, not its forests: those have changed what they do with weights.
-    settings, n = job.settings, len(job.values)
-    kind = DecisionTreeRegressor if settings.split == "variance" else ExtraTreeRegressor
-
-    def one(number: int) -> tuple[Any, NDArray[np.float64]]:
-        rng = np.random.default_rng([job.seed, number])
-        weight = np.bincount(rng.integers(0, n, n), minlength=n) * job.weights
-        tree = kind(
-            max_features=settings.tried(job.features.shape[1]), min_samples_leaf=settings.min_samples_leaf,
-            min_samples_split=settings.min_samples_split, max_depth=settings.max_depth, random_state=int(rng.integers(2**31 - 1)),
-        )  # fmt: skip
-        return tree.fit(job.features, job.fitted, sample_weight=weight), weight
-
-    with ThreadPoolExecutor(job.workers) as pool:
-        grown = list(pool.map(one, range(settings.trees)))
-    trees, weights = [tree for tree, _ in grown], [weight for _, weight in grown]
-    return Grown(_flat(trees, weights, job.features, job.values, log=job.log), _out_of_bag(trees, weights, job.features, job.oob))
-
-
-def _out_of_bag(trees: Sequence[Any], weights: Sequence[NDArray], features: NDArray[np.float32], wanted: bool) -> NDArray[np.float64]:
-    total, times = np.zeros(len(features)), np.zeros(len(features))
-    for tree, weight in zip(trees, weights, strict=True) if wanted else ():
-        out = np.flatnonzero(weight == 0)
-        total[out] += tree.predict(features[out]) if len(out) else 0.0
-        times[out] += 1
-    return np.where(times > 0, total / np.maximum(times, 1), np.nan)
-
-
-def flatten(
-    grower: RandomForestRegressor | ExtraTreesRegressor,
-    features: NDArray[np.float32],
-    values: NDArray[np.float64],
-    *,
-    log: bool,
-) -> Forest:
-    """A fitted forest of scikit-learn and its training rows as a :class:`Forest`.
-
-    Parameters
-    ----------
-    grower : RandomForestRegressor or ExtraTreesRegressor
-        Fitted with ``bootstrap=True``, without weights, on ``features`` and the values or, where ``log``, their logarithms.
-    features : float32 (n, q)
-    values : float64 (n,)
-    log : bool
-    """
-    weights = [np.bincount(sample, minlength=len(values)).astype(np.float64) for sample in grower.estimators_samples_]
-    return _flat(grower.estimators_, weights, features, values, log=log)
-
-
-def _flat(
-    trees: Sequence[Any], weights: Sequence[NDArray[np.float64]], features: NDArray[np.float32], values: NDArray[np.float64], *, log: bool
-) -> Forest:
-    """Thresholds are rounded down to float32. scikit-learn compares a float32 feature with a float64 threshold; the largest float32
-    not above the threshold sends every float32 the same way.
-    """
-    order = np.argsort(values, kind="stable")
-    rank = np.empty(len(values), dtype=np.int32)
-    rank[order] = np.arange(len(values), dtype=np.int32)
-    fitted = np.log(values) if log else values
-    parts: dict[str, list[NDArray]] = {name: [] for name in ("feature", "threshold", "left", "right")}
-    leaves: dict[str, list[NDArray]] = {name: [] for name in ("mean", "mean_fit", "size", "rank", "share")}
-    roots, nodes, leaf_count = [], 0, 0
-    for tree, own in zip(trees, weights, strict=True):
-        split = tree.tree_
-        is_leaf = split.children_left == -1
-        number = np.cumsum(is_leaf) - 1
-        parts["feature"].append(np.where(is_leaf, -1, split.feature).astype(np.int32))
-        parts["threshold"].append(_floor32(split.threshold))
-        parts["left"].append(np.where(is_leaf, number + leaf_count, split.children_left + nodes).astype(np.int32))
-        parts["right"].append(np.where(is_leaf, -1, split.children_right + nodes).astype(np.int32))
-        roots.append(nodes)
-        nodes += split.node_count
-
-        drawn = np.flatnonzero(own)
-        leaf_of = number[split.apply(features[drawn])]
-        by_leaf = np.lexsort((rank[drawn], leaf_of))
-        drawn, leaf_of = drawn[by_leaf], leaf_of[by_leaf]
-        weight = own[drawn]
-        total = np.bincount(leaf_of, weights=weight)
-        leaves["mean"].append(np.bincount(leaf_of, weights=weight * values[drawn]) / total)
-        leaves["mean_fit"].append(np.bincount(leaf_of, weights=weight * fitted[drawn]) / total)
-        leaves["size"].append(np.bincount(leaf_of))
-        leaves["rank"].append(rank[drawn])
-        leaves["share"].append((weight / total[leaf_of]).astype(np.float32))
-        leaf_count += len(total)
-    joined = {name: np.concatenate(arrays) for name, arrays in (parts | leaves).items()}
-    return Forest(
-        roots=np.asarray(roots, dtype=np.int64),
-        feature=joined["feature"],
-        threshold=joined["threshold"],
-        left=joined["left"],
-        right=joined["right"],
-        leaf_mean=joined["mean"],
-        leaf_mean_fit=joined["mean_fit"],
-        leaf_start=np.concatenate([[0], np.cumsum(joined["size"])]).astype(np.int64),
-        member_rank=joined["rank"],
-        member_share=joined["share"],
-        values=values[order],
-        log=log,
-        importance=_importance(trees, features.shape[1]),
-    )
-
-
-def _importance(trees: Sequence[Any], features: int) -> NDArray[np.float64]:
-    total = np.zeros(features)
-    for tree in trees:
-        total += tree.feature_importances_
-    return total / total.sum() if total.sum() > 0 else total
-
-
-def _floor32(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
-    nearest = threshold.astype(np.float32)
-    return np.where(nearest.astype(np.float64) > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest)
-
-
-ENGINES: Mapping[str, Engine] = MappingProxyType({"edaphic": _edaphic, "scikit-learn": _scikit_learn})
+ENGINES: Mapping[str, Engine] = MappingProxyType({"edaphic": _edaphic, "scikit-learn": grow_with_scikit_learn})
 """What can grow the trees, by the name that settings give."""
