@@ -83,7 +83,9 @@ def again(finished, tmp_path):
 
 
 def test_finished_run_holds_what_the_flow_promises(finished):
-    _, out = finished
+    path, out = finished
+    stats = set(recipe.load(path).maps.stats)
+    of_covariates = stats & {"applicability", "dissimilarity", "point_density"}
     promised = {
         *(f"profiles/{name}" for name in ("horizons.parquet", "layers.parquet", "repairs.csv", "duplicates.csv", "summary.json")),
         *("covariates/layers.csv", "covariates/points.parquet"),
@@ -96,10 +98,10 @@ def test_finished_run_holds_what_the_flow_promises(finished):
         *("tables/stocks.csv", "tables/truth.csv"),
         *("maps/catalog.json", "maps/summary.json"),
     }
-    for stat in ("mean", "q05", "q95", "spread"):
+    for stat in stats - of_covariates:
         for layer in ("0-30", "30-60", "0-60"):
             promised |= {f"maps/soc_stock_{stat}_{layer}cm.{ending}" for ending in ("tif", "json", "qml")}
-    for stat in ("applicability", "dissimilarity"):
+    for stat in of_covariates:
         promised |= {f"maps/soc_stock_{stat}_0-60cm.{ending}" for ending in ("tif", "json", "qml")}
     assert set(digests(out)) == promised
     top = {path.name for path in out.iterdir()}

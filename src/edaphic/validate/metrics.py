@@ -2,16 +2,16 @@
 
 The definitions are fixed. e = predicted - observed; means, variances and covariances divide by the same n (by the sum of the weights).
 
-=============  =========================================================================================================================
-``bias``       mean of e
-``mae``        mean of abs(e)
-``rmse``       square root of the mean of e^2
-``mec``        model efficiency coefficient, 1 - SSE / SST; it may be negative and is not the squared correlation
-``ccc``        Lin's concordance, 2 cov / (var_o + var_p + (mean_o - mean_p)^2), so that a perfect prediction scores 1
+==============  =========================================================================================================================
+``bias``        mean of e
+``mae``         mean of abs(e)
+``rmse``        square root of the mean of e^2
+``mec``         model efficiency coefficient, 1 - SSE / SST; it may be negative and is not the squared correlation
+``ccc``         Lin's concordance, 2 cov / (var_o + var_p + (mean_o - mean_p)^2), so that a perfect prediction scores 1
 ``r2_pearson``  squared correlation; blind to bias and to a wrong slope, so it stands beside ``mec`` only
-``rpiq``       (third quartile - first quartile of the observations that are scored) / RMSE (Bellon-Maurel et al. 2010, TrAC 29)
-``rpd``        standard deviation of the observations that are scored / RMSE = 1 / sqrt(1 - MEC); the same told another way
-=============  =========================================================================================================================
+``rpiq``        (third quartile - first quartile of the observations that are scored) / RMSE (Bellon-Maurel et al. 2010, TrAC 29)
+``rpd``         standard deviation of the observations that are scored / RMSE = 1 / sqrt(1 - MEC); the same told another way
+==============  =========================================================================================================================
 """
 
 from __future__ import annotations
