@@ -155,6 +155,8 @@ def main() -> None:
             f"The recipe of the demo on {asked.profiles} profiles, default model and evidence, {asked.workers} threads; {CORES} shared "
             f"cores, load averages at the end {load}. Three designs of five folds; the limit is {LIMIT} trainings.",
             markdown(summary(found), 2),
+            "Forward selection stops at another number of covariates in each fold, so a training there may be more work than the one it is "
+            "held against.",
             "Parts of the evidence (comparisons hold choices made once and simple models; predictions are among the others too):",
             markdown(found[["search", "what", "times", "seconds", "processor_s"]], 2),
         )

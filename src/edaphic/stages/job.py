@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -107,7 +108,7 @@ class Job:
         """Layers of the recipe, in cm."""
         return tuple(self.recipe.profiles.layers)
 
-    @property
+    @cached_property
     def whole(self) -> tuple[float, float] | None:
         """All layers together, where they join up and enough profiles were observed over all of them to learn and to test it."""
         whole = whole_layer(self.recipe)
