@@ -67,7 +67,7 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         if all(file is None or recipe.resolve(told, recipe_path, file).is_file() for file in files):  # what is missing has been said
             readings.append(read_checked(source, lambda value: recipe.address(told, recipe_path, value)))
     faults += [fault for reading in readings for fault in reading.faults]
-    faults += _check_independent(told, recipe_path)
+    faults += _check_independent(told, recipe_path) + _check_weights(told, readings)
     rows = [sum(reading.counts[0] for reading in readings), sum(reading.counts[1] for reading in readings)]
     if faults:
         raise EdaphicError(faults)
@@ -105,6 +105,14 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
         if recipe.table_file(source.horizons) is None
     ]
     return told, replace(size, values=(*lines, *profiles.value_lines(raw)), notes=tuple(notes), contents=tuple(contents))
+
+
+def _check_weights(told: Recipe, readings: Sequence[profiles.SourceRead]) -> list[str]:
+    """The column of weights is one of the tables."""
+    name = told.model.weights
+    if name in ("none", "error") or any(name in reading.table for reading in readings):
+        return []
+    return [f"model.weights: {name!r} is no column of the tables of profiles; expected none, error or a column of numbers"]
 
 
 def _check_independent(told: Recipe, recipe_path: Path) -> list[str]:

@@ -132,6 +132,10 @@ def test_coordinates_are_swapped_only_where_that_is_certain() -> None:
     box = (20.0, 40.0, 23.0, 43.0)
     assert located([41.0], [21.0], bounding_box=box) == ([[21.0, 41.0]], ["coordinates swapped"])
     assert located([41.0], [30.0], bounding_box=box) == ([], ["coordinates outside the bounding box"])
+    # Most of the source lies in the box as it is: the odd one is elsewhere, though its other order lies in the box by chance.
+    assert located([21.0, 22.0, 41.0], [41.0, 42.0, 21.0], bounding_box=box) == (
+        [[21.0, 41.0], [22.0, 42.0]], ["coordinates outside the bounding box"]
+    )  # fmt: skip
     assert located([41.0], [121.0], bounding_box=box) == ([], ["coordinates swapped", "coordinates outside the bounding box"])
     # Both orders lie in the box: nothing is certain.
     assert located([41.0], [42.0], bounding_box=(40.0, 40.0, 43.0, 43.0)) == ([[41.0, 42.0]], [])

@@ -141,6 +141,7 @@ def held(world) -> pd.DataFrame:
 
 def test_scores_are_those_of_the_rows_on_both_scales(world):
     table = held(world)
+    table["error_sd"] = 0.01 * table["observed"]
     found = score_table(table, TARGETS["log_soc_density"], WHOLE, 30, 1)
     assert found["layer"].unique().tolist() == ["all layers", "0-30 cm", "30-60 cm", "whole 0-60 cm"]
     assert found["scale"].tolist() == ["natural", "log"] * 4 and found["unit"].tolist() == ["kg/m2", "ln(kg/m2)"] * 4
@@ -149,10 +150,18 @@ def test_scores_are_those_of_the_rows_on_both_scales(world):
     by_hand = scores(single["observed"], single["predicted"], error_sd=single["error_sd"])
     for name in ("bias", "rmse", "mec", "rmse_net", "mec_net"):
         assert first[name] == pytest.approx(by_hand[name])
-    on_logs = scores(np.log(single["observed"]), single["predicted_fit"], error_sd=0.1)
+    on_logs = scores(np.log(single["observed"]), single["predicted_fit"], error_sd=0.01)
     assert log["rmse"] == pytest.approx(on_logs["rmse"]) and log["rmse_net"] == pytest.approx(on_logs["rmse_net"])
     assert first["n"] == 160 and first["n_profiles"] == 80 and first["crps"] > 0 and np.isnan(log["crps"])
     assert (found["rmse_low"] <= found["rmse"]).all() and (found["rmse"] <= found["rmse_high"]).all()
+
+
+def test_errors_that_would_explain_most_of_the_misfit_leave_no_net_scores(world):
+    """Such errors are shared by neighbours, or too large: a perfect map would be claimed."""
+    table = held(world)
+    rmse = np.sqrt(np.mean((table["predicted"] - table["observed"]) ** 2))
+    found = score_table(table.assign(error_sd=3 * rmse), TARGETS["log_soc_density"], WHOLE, 10, 1)
+    assert found.loc[found["scale"] == "natural", ["rmse_net", "mec_net"]].isna().all(axis=None)
 
 
 def test_errors_that_are_not_known_leave_no_net_scores(world):

@@ -39,11 +39,33 @@ def write_card(job: Job, folder: Path, facts: Mapping[str, Any]) -> None:
         "|---|---|---|---|---|---|---|",
         *_rows(metrics, coverage),
         "",
+        *_by_design(folder),
         "In-sample scores are no evidence; they are in `metrics.csv`. Spatial blocks are a test of transfer, not the accuracy of the map.",
         *[f"- Note on {name}: {note}" for name, notes in facts["notes"].items() for note in notes],
         *[f"- Independent profiles: {note}" for note in facts["independent"]],
     ]
     (folder / "card.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _by_design(folder: Path) -> list[str]:
+    """Estimates that rest on the draw of the validation sites, where there are any."""
+    path = folder / "by_design.csv"
+    if not path.is_file():
+        return []
+    found = pd.read_csv(path)
+    found = found[found["statistic"].isin(["mec", "rmse", "me"])]
+    return [
+        "Estimated from sites drawn at random:",
+        "",
+        "| set | layer | what | estimate | 95 % interval | sites |",
+        "|---|---|---|---|---|---|",
+        *[
+            f"| {row.set} | {row.top_cm:g}-{row.bottom_cm:g} cm | {row.statistic} | {row.estimate:.3g} | {row.low:.3g} to {row.high:.3g} "
+            f"| {row.sites} of {row.sites_drawn} |"
+            for row in found.itertuples()
+        ],
+        "",
+    ]
 
 
 def _rows(metrics: pd.DataFrame, coverage: pd.DataFrame) -> list[str]:

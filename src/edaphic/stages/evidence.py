@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,14 @@ def stage_evidence(job: Job, work: Path, partial: Path) -> None:
 
     holding.folding.check(names, table)
     held = {"profile": holding.design("profile")}
-    variogram = _residual_structure(job, held["profile"].table, folder)
-    side, why = _block_side(job, holding.folding, table, variogram)
+    variograms = _residual_structure(job, held["profile"].table, folder)
+    side, why = _block_side(job, holding.folding, table, variograms)
     holding = replace(holding, folding=holding.folding.with_blocks(side))
     for name in names[1:]:
         held[name] = holding.design(name)
     first, reason = headline(names, probability=False)
 
-    importance = _mean_importance(job, held["profile"].importance)
+    importance = _mean_importance(job, held["profile"].importance, model.covariates)
     importance.to_csv(folder / "importance.csv", index=False, lineterminator="\n")
     done.say("area of applicability")
     where = applicability_of(job, model, points, table, importance, holding.folding, first, folder)
@@ -96,9 +96,9 @@ class _Counter:
         self.done += 1
 
 
-def _residual_structure(job: Job, table: pd.DataFrame, folder: Path) -> Variogram | None:
-    """Variogram of out-of-fold errors of each layer, with its anisotropy where there is one; that of the uppermost without direction."""
-    rows, fitted, plain = [], {}, list[Variogram]()
+def _residual_structure(job: Job, table: pd.DataFrame, folder: Path) -> dict[str, Variogram]:
+    """Variogram of out-of-fold errors of each layer, with its anisotropy where there is one; returned without directions, layers only."""
+    rows, fitted, plain = [], {}, dict[str, Variogram]()
     scale = "log" if job.target.log else "natural"
     for name, part in by_layer(table, job.whole)[1:]:
         observed = np.log(part["observed"]) if job.target.log else part["observed"]
@@ -108,27 +108,32 @@ def _residual_structure(job: Job, table: pd.DataFrame, folder: Path) -> Variogra
         sd = part["error_sd"] / (part["observed"] if job.target.log else 1.0)
         chosen, without, lags = variogram_of(part["lon"], part["lat"], error, part["group"], seed=job.recipe.seed)
         rows.append(lags.assign(layer=name))
-        plain.append(without)
+        if not name.startswith("whole"):
+            plain[name] = without
         # What error of measurement the nugget may hold: totals take it out, for it is not in the soil.
         known = f"mean variance of the errors of the values: {float(np.mean(sd**2)):.4g}"
         fitted[name] = replace(chosen, notes=(*chosen.notes, known))
     if not rows:
-        return None
+        return {}
     pd.concat(rows, ignore_index=True).to_csv(folder / "variogram.csv", index=False, lineterminator="\n")
     write_json(folder / "variogram.json", {"scale": scale, "layers": {name: v.to_dict() for name, v in fitted.items()}})
-    return plain[0]
+    return plain
 
 
-def _block_side(job: Job, folding: Folding, table: TrainingTable, variogram: Variogram | None) -> tuple[float, str]:
-    """Side of blocks: the recipe's; else the range of the residuals, where blocks of it are not too few; else ten blocks to a fold."""
+def _block_side(job: Job, folding: Folding, table: TrainingTable, variograms: Mapping[str, Variogram]) -> tuple[float, str]:
+    """Side of blocks: the recipe's; else the longest range of a layer's residuals, cut where blocks would be few; else ten to a fold."""
     told = job.recipe.evidence
     if told.block_km is not None:
         return told.block_km * 1000.0, f"blocks: side {told.block_km:g} km, as the recipe says"
     rows, _ = folding.rows(table)
     fallback = block_side_m(rows, told.folds)
-    if variogram is None:
+    if not variograms:
         return fallback, f"blocks: side {fallback:.6g} m, about ten blocks to a fold; too few profiles for a variogram"
-    side, why = block_side_from(variogram, fallback)
+    sides = {name: block_side_from(variogram, 0.0)[0] for name, variogram in variograms.items()}
+    longest = max(sides, key=lambda name: sides[name])
+    side, why = block_side_from(variograms[longest], fallback)
+    known = ", ".join(f"{name} {length / 1000:.3g} km" for name, length in sides.items() if length > 0)
+    why += f" in {longest}, the longest of the layers ({known})" if sides[longest] > 0 else ""
     cut = block_side_m(rows, told.folds, side)
     if cut < side:
         return cut, f"{why}; cut to {cut:.6g} m, so that two blocks fall into each fold"
@@ -286,7 +291,7 @@ def _first(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     return table
 
 
-def _mean_importance(job: Job, parts: pd.DataFrame) -> pd.DataFrame:
+def _mean_importance(job: Job, parts: pd.DataFrame, kept: Sequence[str]) -> pd.DataFrame:
     # One column per fold; a covariate that a fold left out did nothing there.
     wide = parts.pivot(index="feature", columns="fold", values="rmse_increase").reindex(pd.unique(parts["feature"]))
     known = wide.fillna(0.0)
@@ -297,4 +302,5 @@ def _mean_importance(job: Job, parts: pd.DataFrame) -> pd.DataFrame:
     table["unit"] = f"ln({trained})" if job.target.log else trained
     positive = table["rmse_increase"].clip(lower=0)
     table["share"] = positive / positive.sum() if positive.sum() > 0 else 0.0
+    table["in_model"] = table["feature"].isin([*kept, "depth"])
     return table.sort_values("rmse_increase", ascending=False, kind="stable", ignore_index=True)

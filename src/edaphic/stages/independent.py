@@ -33,6 +33,9 @@ from edaphic.validate.probability import SimpleRandom, StratifiedRandom, map_qua
 
 OURS = "this map"
 
+UNIT_SLIP = 5.0
+"""Factor between a product and what was observed from which its unit is doubted: units differ by 10 and more."""
+
 FEWEST_SITES = 3
 """Fewest sites of a layer that an estimate rests on."""
 
@@ -133,6 +136,7 @@ def _predicted(
         group=places(known["lon"], known["lat"], job.recipe.evidence.same_place_m),
         dissimilarity=di,
         in_applicability=is_inside(where.found, di),
+        sites_of_set=made.layers["profile_id"].nunique(),
     )
     if entry.strata is not None:
         if entry.strata not in points:
@@ -171,8 +175,15 @@ def _by_design(job: Job, entry: Independent, table: pd.DataFrame) -> tuple[pd.Da
         except ModelError as fault:
             notes += [f"{where}: {line}" for line in fault.faults]
             continue
+        drawn = int(part["sites_of_set"].iloc[0])
+        if len(part) < drawn:
+            notes.append(
+                f"{interval_name(layer)} cm: {len(part)} of {drawn} sites drawn at random are left (the others overlap with training, have "
+                "no value of the layer or of a covariate); the estimate takes them for a random sample too"
+            )
         found = map_quality(part["observed"], part["predicted"], design).reset_index()
-        parts.append(found.assign(set=entry.name, top_cm=layer[0], bottom_cm=layer[1], sites=len(part), unit=job.target.unit))
+        found = found.assign(set=entry.name, top_cm=layer[0], bottom_cm=layer[1], unit=job.target.unit)
+        parts.append(found.assign(sites=len(part), sites_drawn=drawn))
     return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), notes
 
 
@@ -210,6 +221,7 @@ def _products(job: Job, held: pd.DataFrame, tables: Sequence[pd.DataFrame]) -> t
             values = _product_at(job, product, rows)
             if np.isfinite(values).any():
                 said[product.name] = values
+                notes += [f"{name}: {note}" for note in _slip(product, values, rows["observed"].to_numpy(dtype=np.float64))]
             else:
                 notes.append(f"{name}: {product.name} has no value at any profile with {interval_name(product.layer)} cm; not scored there")
         if len(said) == 1:
@@ -223,6 +235,20 @@ def _products(job: Job, held: pd.DataFrame, tables: Sequence[pd.DataFrame]) -> t
         merged = found.scores.merge(apart.assign(rows="common"), on=["rows", "top_cm", "bottom_cm", "product", "score"], how="left")
         out.append(merged.assign(set=name, unit=job.target.unit))
     return out, notes
+
+
+def _slip(product: Product, values: NDArray[np.float64], observed: NDArray[np.float64]) -> list[str]:
+    """Whether values are so far from what was observed that another unit is likely."""
+    both = np.isfinite(values) & np.isfinite(observed)
+    if not both.any() or not np.median(observed[both]) > 0 or not np.median(values[both]) > 0:
+        return []
+    factor = float(np.median(values[both]) / np.median(observed[both]))
+    if 1 / UNIT_SLIP < factor < UNIT_SLIP:
+        return []
+    return [
+        f"{product.name}: its values are {factor:.3g} times the observed ones (medians), which is more than maps differ; is its unit "
+        f"{product.unit}?"
+    ]
 
 
 def _product_at(job: Job, product: Product, rows: pd.DataFrame) -> NDArray[np.float64]:

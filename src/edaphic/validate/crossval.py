@@ -19,6 +19,10 @@ LEVELS = curve_levels()
 """Levels of the quantiles that are kept of every held-out prediction: what curves of coverage over 5 to 99 % need."""
 
 
+MOST_ERROR = 0.5
+"""Share of the mean squared error that known errors of the observations may explain for net scores to be told."""
+
+
 def level_name(level: float) -> str:
     """Column of a quantile before any adjustment.
 
@@ -182,7 +186,8 @@ def score_table(
     -------
     DataFrame
         The columns of ``evidence/metrics.csv`` without ``design``. ``rmse_net`` and ``mec_net`` are free of the errors of the observations,
-        NaN where these are not known; ``crps`` is that of the quantiles, before any adjustment.
+        NaN where these are not known or are said to be more than half of the squared error; ``crps`` is that of the quantiles, before any
+        adjustment.
     """
     return pd.DataFrame([row for name, part in by_layer(table, whole) for row in _scored(part, name, target, draws, seed)])
 
@@ -215,7 +220,10 @@ def _scored(part: pd.DataFrame, name: str, target: Target, draws: int, seed: int
         for score in SCORES:
             row[score] = found[score]
             row[f"{score}_low"], row[f"{score}_high"] = limits[score]
-        row |= {score: found.get(score, np.nan) for score in NET_SCORES}
+        # Errors that are said to be most of the misfit leave no room for the soil: some of them are shared by neighbours, and then
+        # they cannot be taken out as if they were independent.
+        told = found.get("error_share", np.nan) <= MOST_ERROR
+        row |= {score: found.get(score, np.nan) if told else np.nan for score in NET_SCORES}
         row["mec_layer_mean"] = scores(observed, baseline)["mec"]
         known = scale == "natural" and set(levels) <= set(part.columns)
         row["crps"] = float(crps_quantiles(part["observed"], part[levels], LEVELS)) if known else np.nan

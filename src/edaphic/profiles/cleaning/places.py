@@ -143,13 +143,18 @@ def _turn(work: Worktable) -> None:
 
 
 def _swap(work: Worktable, box: Box | None) -> None:
-    """Exchange longitude and latitude where only that gives a place on the earth, or only that one in the box."""
+    """Exchange longitude and latitude where only that gives a place on the earth; or in a source that, for the most part, lies in the box
+    only the other way round. A few rows that do are elsewhere: their other order lies in the box by chance.
+    """
     lon, lat = work.core["lon"].to_numpy(), work.core["lat"].to_numpy()
     as_it_is, exchanged = within(lon, lat, None), within(lat, lon, None)
     swapped = ~as_it_is & exchanged
     if box is not None:
-        # On the earth as it is, but not where the source should be.
-        swapped |= as_it_is & exchanged & ~within(lon, lat, box) & within(lat, lon, box)
+        origin = work.core["origin"].to_numpy()
+        inside = within(lon, lat, box)
+        other_way = as_it_is & exchanged & ~inside & within(lat, lon, box)
+        counts = [np.bincount(origin, rows, len(work.sources)) for rows in (inside, other_way)]
+        swapped |= other_way & (counts[1] > counts[0])[origin]
     swapped &= ~((lon == 0) & (lat == 0))
     after = work.core.assign(lon=np.where(swapped, lat, lon), lat=np.where(swapped, lon, lat))
     work.note(work.heads(swapped), "coordinates swapped", place, after)
