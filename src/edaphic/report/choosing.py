@@ -160,6 +160,11 @@ def naive_words(run: RunFolder) -> str:
     )
 
 
+def zones_beaten(run: RunFolder) -> list[str]:
+    """Layers in which one model for all is better than a model for each zone, beyond chance."""
+    return [group_text(r.layer) for r in records(run.table("zoning")) if r.what != _ZONED and _verdict(r) == "better"]
+
+
 def zoning_words(run: RunFolder) -> str:
     """Did zoning help?"""
     pair = _pair(run, "zoning", _ZONED)

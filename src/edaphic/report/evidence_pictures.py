@@ -134,9 +134,30 @@ def importance(run: RunFolder) -> Picture | None:
         f"Permutation importance of the covariates; the first are {top}.",
         f"How much the error (RMSE{', ' + unit_text(unit) if unit else ''}) grows when one covariate is shuffled, with "
         "its standard deviation over folds or repeats"
-        f"{_in_some_folds(rows)}. Correlated covariates share their importance; it says what the "
+        f"{_in_some_folds(rows)}. {_not_in_model(rows)}{_unclear(rows)}Correlated covariates share their importance; it says what the "
         f"model uses, not what causes carbon.{more}",
     )
+
+
+def _not_in_model(rows: pd.DataFrame) -> str:
+    """Covariates that some folds chose and the final model does not have, among those drawn."""
+    top = rows.head(figures.MANY)
+    names = [name for name, kept in zip(top["feature"], top["in_model"], strict=True) if kept is False]
+    return f"Grey, with an asterisk: not in the final model, only in models of some folds ({listing(names)}). " if names else ""
+
+
+def _unclear(rows: pd.DataFrame) -> str:
+    """Bars that are no longer than their standard deviation."""
+    top = rows.head(figures.MANY)
+    names = list(top.loc[top["rmse_increase"] < top["rmse_increase_sd"], "feature"])
+    if not names:
+        return ""
+    rest = [name for name in top["feature"] if name not in names]
+    if len(names) <= 6 or not rest:
+        which = listing(names) if len(names) <= 6 else "all of them"
+    else:
+        which = f"all but {listing(rest)}" if len(rest) <= 6 else f"{len(names)} of {len(top)}"
+    return f"Smaller than their standard deviation, and so not clearly more than nothing: {which}. "
 
 
 def _in_some_folds(rows: pd.DataFrame) -> str:

@@ -186,6 +186,14 @@ def counted(run: RunFolder, *keys: str) -> float:
     return float(here) if isinstance(here, (int, float)) and not isinstance(here, bool) else math.nan
 
 
+def outside_box(run: RunFolder) -> float:
+    """Profiles that were dropped because they lie outside a bounding box that the recipe itself sets, 0 where there is none."""
+    if not isinstance(run.setting("profiles", "cleaning", "bounding_box"), (list, tuple)):
+        return 0.0
+    dropped = counted(run, "repairs", "coordinates outside the bounding box", "count")
+    return dropped if is_known(dropped) else 0.0
+
+
 def share(part: float, *others: float) -> float:
     """Part of a whole made of the part and the others; NaN where nothing is known.
 

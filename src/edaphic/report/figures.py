@@ -34,7 +34,8 @@ DESIGN_COLOURS |= {"strata_left_out": ORANGE, "zone": YELLOW, "time": BLACK, "ra
 DESIGN_MARKERS = {"knndm": "D", "profile": "o", "block": "s", "strata_in_proportion": "p", "hold_out": "h"}
 DESIGN_MARKERS |= {"strata_left_out": "^", "zone": "v", "time": "<", "random": "X"}
 _FEW_POINTS = 300
-_MANY = 20
+MANY = 20
+"""Bars of the figure of importance."""
 _LOWEST_MEC = -1.0
 _SEEN_MEC = 0.02
 
@@ -253,20 +254,23 @@ def importance(table: pd.DataFrame, *, unit: str) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Columns feature, rmse_increase, rmse_increase_sd (may be NaN), largest first.
+        Columns feature, rmse_increase, rmse_increase_sd (may be NaN), largest first. Where there is a column in_model, covariates
+        that the final model does not have (False) are grey, with an asterisk.
     unit : str
 
     Returns
     -------
     Figure
     """
-    top = table.head(_MANY)
+    top = table.head(MANY)
     figure, axes = new_figure(1.1 + 0.24 * len(top))
     y = np.arange(len(top))
     spread = top["rmse_increase_sd"].fillna(0.0).to_numpy()
-    axes.barh(y, top["rmse_increase"], color=SKY, height=0.72)
+    absent = [value is False for value in top["in_model"]] if "in_model" in top else [False] * len(top)
+    axes.barh(y, top["rmse_increase"], color=[GREY if gone else SKY for gone in absent], height=0.72)
     axes.hlines(y, top["rmse_increase"] - spread, top["rmse_increase"] + spread, color=BLACK, linewidth=1.2)
-    axes.set_yticks(y, [_shorten(name) for name in top["feature"]], parse_math=False)
+    labels = [_shorten(name) + (" *" if gone else "") for name, gone in zip(top["feature"], absent, strict=True)]
+    axes.set_yticks(y, labels, parse_math=False)
     axes.set_ylim(len(top) - 0.4, -0.6)
     axes.axvline(0.0, color=GREY, linewidth=0.8)
     axes.set_xlabel(with_unit("increase of RMSE when shuffled", unit))

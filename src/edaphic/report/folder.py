@@ -25,6 +25,7 @@ _Parsed = TypeVar("_Parsed")
 
 _TRUTHS = frozenset(
     {"kept", "chosen", "taken", "pooled", "enough", "inside_independent", "inside_fully_correlated", "in_applicability", "organic_soil"}
+    | {"in_model"}
 )
 _MAP_NAME = re.compile(
     r"(?P<target>.+)_(?P<stat>mean|tree_se|se|spread|applicability|dissimilarity|point_density|q\d{2,3})"

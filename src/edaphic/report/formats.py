@@ -67,7 +67,7 @@ FORMATS: dict[str, TableFormat] = {
     "baselines": _format("evidence/baselines.csv", "design what layer n rmse mec", _APART, "design what layer unit"),
     "zoning": _format("evidence/zoning.csv", "design what layer n rmse mec", _APART, "design what layer unit"),
     "importance": _format(
-        "evidence/importance.csv", "feature rmse_increase", "rmse_increase_sd unit folds share", "feature unit"
+        "evidence/importance.csv", "feature rmse_increase", "rmse_increase_sd unit folds share in_model", "feature unit"
     ),
     "selection": _format(
         "evidence/selection.csv",

@@ -177,6 +177,9 @@ def _model_words(run: RunFolder) -> list[tuple[str, str]]:
     )
     parts = [f"random forest of {count(trees)} trees" if is_known(trees) else "", form or ""]
     target = run.setting("model", "target")
+    zones = run.setting("model", "zones")
+    if isinstance(zones, str) and zones:
+        parts.append(f"a model for each zone of {zones}")
     if isinstance(target, str) and target.startswith("log_"):
         parts.append("fitted to the logarithm")
     words = ", ".join(part for part in parts if part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edaphic.report.budget import PART_WORDS, largest_part
-from edaphic.report.choosing import beaten_by, derived
+from edaphic.report.choosing import beaten_by, derived, zones_beaten
 from edaphic.report.density import assumed_share, density_error, estimated_share, organic_choices
 from edaphic.report.designs import calibrated_by, design_name, designs_of, headline_of, lead_of, speaks_for_map
 from edaphic.report.evidence import notes
@@ -17,6 +17,7 @@ from edaphic.report.facts import (
     has_bounds,
     interval_of,
     metric,
+    outside_box,
     share_inside,
     without_covariates,
 )
@@ -49,6 +50,7 @@ def limits(run: RunFolder, target: Target) -> list[str]:
         _selection(run),
         _derived(run),
         _beaten(run),
+        _zones(run),
         _applicability(run),
         _observed_in_part(run),
         _density(run, target),
@@ -91,16 +93,33 @@ def _transfer(run: RunFolder) -> Iterable[str]:
     if gap > _SMALL_GAP:
         yield (
             f"Held-out blocks of land are predicted worse than held-out profiles (MEC {both}): part of the profile "
-            "figure is owed to near neighbours. Far from any profile expect the block figure; it is a test of transfer, not the "
-            "accuracy of the map."
+            f"figure is owed to near neighbours. {_far(run, by_block)}"
         )
     else:
+        how = "better than" if gap < -_SMALL_GAP else "about as well as"
         yield (
-            f"Held-out blocks are predicted about as well as held-out profiles (MEC {both}). "
-            "Places farther from all profiles than a block is wide were not tested."
+            f"Held-out blocks are predicted {how} held-out profiles (MEC {both}). "
+            "Places farther from all profiles than a block is wide were not tested by blocks."
         )
+        by_map = metric(run, "knndm", "mec")
+        if is_known(by_map) and by_map < by_block - _SMALL_GAP:
+            yield f"Blocks are the easier test here: at the distances of the map's cells (kNNDM) the MEC is {fixed(by_map)}."
     if by_block <= 0.0:
         yield "Away from sampled land the map does no better than the mean of the profiles."
+
+
+def _far(run: RunFolder, by_block: float) -> str:
+    """What to expect far from profiles: the lower of the two figures that ask for distance."""
+    by_map = metric(run, "knndm", "mec")
+    if is_known(by_map) and by_map < by_block:
+        return (
+            f"Far from any profile expect no more than the kNNDM figure ({fixed(by_map)}), which is lower still: blocks are the easier "
+            "test here."
+        )
+    return (
+        f"Far from any profile expect no more than the block figure ({fixed(by_block)}); it is a test of transfer, not the accuracy of "
+        "the map."
+    )
 
 
 def _calibrated_by(run: RunFolder) -> Iterable[str]:
@@ -151,6 +170,15 @@ def _beaten(run: RunFolder) -> Iterable[str]:
     names = beaten_by(run)
     if names:
         yield f"The forest does not win everywhere: better beyond chance are {listing(names)}."
+
+
+def _zones(run: RunFolder) -> Iterable[str]:
+    layers = zones_beaten(run)
+    if layers:
+        yield (
+            f"One model for all is better beyond chance than a model for each zone in {listing(layers)}; the maps use zones nevertheless, "
+            "as the recipe says."
+        )
 
 
 def _applicability(run: RunFolder) -> Iterable[str]:
@@ -279,6 +307,9 @@ def _time(run: RunFolder) -> Iterable[str]:
 
 
 def _dropped(run: RunFolder) -> Iterable[str]:
+    beyond = outside_box(run)
+    if beyond:
+        yield f"{plural(beyond, 'profile')} outside the bounding box of the recipe {'was' if beyond == 1 else 'were'} left out, as it asks."
     dropped = sum(without_covariates(run).values())
     if dropped:
         yield f"{plural(dropped, 'profile')} could not be used for want of covariate values at their place."

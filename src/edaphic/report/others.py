@@ -171,6 +171,22 @@ def product_words(run: RunFolder) -> list[str]:
         if told:
             where = "At the held-out profiles" if name == "held out" else f"At {name}"
             found.append(f"{where}, in {layer_text(top, bottom)}, this map {'; it '.join(told)}.")
+    return found + _opposite(rows)
+
+
+def _opposite(rows: pd.DataFrame) -> list[str]:
+    """Products that this map beats at the held-out profiles and not at others, or the other way round: the places differ."""
+    found = []
+    for (top, bottom, product), part in _parts(rows, "top_cm", "bottom_cm", "product"):
+        verdicts = [(r, _verdict(r)) for r in records(part)]
+        for held, said in verdicts:
+            for other, against in verdicts:
+                if held.set == "held out" and other.set != "held out" and {said, against} == {"better", "worse"}:
+                    found.append(
+                        f"The two verdicts on {product} in {layer_text(top, bottom)} are opposite, but they are of different places: "
+                        f"{count(held.n)} held-out observations, predicted without their profiles, and {count(other.n)} of {other.set}, "
+                        "predicted by the finished map. Neither cancels the other."
+                    )
     return found
 
 

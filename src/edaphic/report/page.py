@@ -190,6 +190,8 @@ def _words(run: RunFolder) -> dict[str, Any]:
     """Tables and sentences of the evidence."""
     return {
         "headline": evidence.headline_words(run),
+        "net_words": tables.net_words(run, "metrics") or tables.net_words(run, "groups"),
+        "independent_net_words": tables.net_words(run, "independent"),
         "side_by_side": evidence.side_by_side(run),
         "by_group": evidence.by_group(run),
         "group_words": evidence.group_words(run),

@@ -10,22 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edaphic.report.choosing import beaten_by
 from edaphic.report.density import assumed_share, estimated_share
-from edaphic.report.designs import design_name, judged
-from edaphic.report.facts import (
-    Target,
-    calibration,
-    counted,
-    covers,
-    held_out,
-    interval_of,
-    metric,
-    share_inside,
-    single_layers,
-    stock_rows,
-    whole_stock,
-)
+from edaphic.report.evidence_checks import LOOK, OK, WRONG, Check, evidence_checks
+from edaphic.report.facts import Target, counted, covers, outside_box, single_layers, stock_rows, whole_stock
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.tables import factor_of
 from edaphic.report.words import (
@@ -48,28 +35,11 @@ Layer = tuple[float, float]
 _TOPSOIL_KG_M3 = (1.0 / 0.3, 30.0 / 0.3)
 _ANY_SOIL_KG_M3 = (0.2, 100.0)
 _CONTENT_G_KG = (1.0, 300.0)
-_TOLERANCE_COVERAGE = 0.03
-_LEAST_DECILE_COVERAGE = 0.8
-_LEAST_INSIDE = 0.8
 _MOST_ESTIMATED = 0.5
 _MOST_LOST = 0.3
-_MOST_BIAS = 0.1
 _FEW_PROFILES = 50
 _MOST_FACTOR = 2.0
 _ADDITIVE_WITHIN = 0.01
-
-OK, LOOK, WRONG = "ok", "look", "wrong"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: what was found, what is expected, and "ok", "look" or "wrong"."""
-
-    name: str
-    found: str
-    expected: str
-    verdict: str
-
 
 @dataclass(frozen=True)
 class MapFacts:
@@ -100,10 +70,7 @@ def checks(run: RunFolder, target: Target, facts: Mapping[Layer, MapFacts]) -> l
         lambda: _signs(facts),
         lambda: _against_profiles(run, target, facts),
         lambda: _totals(run),
-        lambda: _skill(run),
-        lambda: _coverage(run),
-        lambda: _simple_models(run),
-        lambda: _domain(run),
+        lambda: evidence_checks(run),
         lambda: _inputs(run),
         lambda: _references(run),
         lambda: _truth(run),
@@ -228,99 +195,42 @@ def _totals(run: RunFolder) -> list[Check]:
     return found
 
 
-def _skill(run: RunFolder) -> list[Check]:
-    found = []
-    for design in judged(run, "metrics"):
-        mec, alone = metric(run, design, "mec"), metric(run, design, "mec_layer_mean")
-        if is_known(mec):
-            found.append(Check(f"MEC by {design_name(design)}", fixed(mec), "above 0", OK if mec > 0.0 else LOOK))
-        if is_known(mec) and is_known(alone) and len(single_layers(run)) > 1:
-            text = f"{fixed(mec)} against {fixed(alone)}"
-            found.append(
-                Check(
-                    f"MEC by {design_name(design)} against depth alone", text, "more than depth alone", OK if mec > alone else LOOK
-                )
-            )
-        found += _bias(run, design)
-    return found
-
-
-def _bias(run: RunFolder, design: str) -> list[Check]:
-    """The largest bias of a layer over the mean observed there: biases of layers can cancel in their sum."""
-    rows = held_out(run, design)
-    if rows is None:
-        return []
-    shares = {}
-    for layer in sorted(set(zip(rows["top_cm"], rows["bottom_cm"], strict=True))):
-        here = rows[(rows["top_cm"] == layer[0]) & (rows["bottom_cm"] == layer[1])]
-        mean = float(here["observed"].mean())
-        if mean > 0.0:
-            shares[layer] = float((here["predicted"] - here["observed"]).mean()) / mean
-    if not shares:
-        return []
-    worst = max(shares, key=lambda layer: abs(shares[layer]))
-    good = abs(shares[worst]) <= _MOST_BIAS
-    text = f"{percent(shares[worst], 1)} of the observed mean in {layer_text(*worst)}"
-    return [Check(f"largest bias of a layer by {design_name(design)}", text, "within ±10 %", OK if good else LOOK)]
-
-
-def _coverage(run: RunFolder) -> list[Check]:
-    nominal, found = interval_of(run), []
-    for design in judged(run, "calibration"):
-        low, high = nominal - _TOLERANCE_COVERAGE, min(1.0, nominal + _TOLERANCE_COVERAGE)
-        value = calibration(run, design, "coverage")
-        if is_known(value):
-            ends = (calibration(run, design, "coverage_low"), calibration(run, design, "coverage_high"))
-            by_chance = is_known(ends[0]) and is_known(ends[1]) and ends[0] <= nominal <= ends[1]
-            shown = percent(value, 1) + (f" [{percent(ends[0], 1)}, {percent(ends[1], 1)}]" if is_known(ends[0]) else "")
-            text = f"{percent(low)} to {percent(high)}" + (", or as near as so few profiles can tell" if is_known(ends[0]) else "")
-            good = low <= value <= high or by_chance
-            found.append(Check(f"coverage by {design_name(design)}", shown, text, OK if good else LOOK))
-        table = run.table("calibration")
-        if table is None:
-            continue
-        rows = table[(table["design"] == design) & table["group"].str.startswith("decile") & table["coverage"].notna()]
-        if len(rows):
-            worst = rows.iloc[int(rows["coverage"].to_numpy().argmin())]
-            good = float(worst["coverage"]) >= _LEAST_DECILE_COVERAGE or float(worst["coverage_high"]) >= nominal
-            text = f"{percent(float(worst['coverage']), 1)} in {worst['group']}"
-            expected = f"at least {percent(_LEAST_DECILE_COVERAGE)}"
-            found.append(Check(f"lowest coverage of a decile by {design_name(design)}", text, expected, OK if good else LOOK))
-    return found
-
-
-def _simple_models(run: RunFolder) -> list[Check]:
-    if run.table("baselines") is None:
-        return []
-    names = beaten_by(run)
-    text = f"worse than {listing(names)}" if names else "nowhere worse beyond chance"
-    return [Check("the forest against simple models", text, "not worse than any", LOOK if names else OK)]
-
-
-def _domain(run: RunFolder) -> list[Check]:
-    share = share_inside(run)
-    if not is_known(share):
-        return []
-    name, expected = "map inside the area of applicability", f"at least {percent(_LEAST_INSIDE)}"
-    return [Check(name, percent(share, 1), expected, OK if share >= _LEAST_INSIDE else LOOK)]
-
-
 def _inputs(run: RunFolder) -> list[Check]:
     found = []
     for name, value in (("bulk density estimated", estimated_share(run)), ("coarse fragments assumed", assumed_share(run))):
         if is_known(value):
             good = value <= _MOST_ESTIMATED
             found.append(Check(name, f"{percent(value)} of horizons", "at most 50 %", OK if good else LOOK))
-    kept, read = counted(run, "horizons_kept"), counted(run, "horizons_read")
-    if is_known(kept) and is_known(read) and read:
-        lost = 1 - kept / read
-        verdict = OK if lost <= _MOST_LOST else LOOK if lost <= 0.5 else WRONG
-        found.append(Check("horizons dropped by the cleaning", percent(lost), f"at most {percent(_MOST_LOST)}", verdict))
+    found += _lost(run)
     profiles = counted(run, "profiles_kept")
     if is_known(profiles):
         good = profiles >= _FEW_PROFILES
         found.append(Check("number of profiles", number(profiles), f"at least {_FEW_PROFILES}", OK if good else LOOK))
     return found
+
+
+def _lost(run: RunFolder) -> list[Check]:
+    """How much the cleaning dropped. What lies outside a bounding box of the recipe was not wanted, and is no loss."""
+    kept, read, beyond = counted(run, "horizons_kept"), counted(run, "horizons_read"), outside_box(run)
+    if not beyond:
+        return _loss("horizons", kept, read, "")
+    # How many horizons the profiles outside had is not on record: those that were logged are counted instead.
+    told = run.summary.get("repairs")
+    entries = [entry for entry in told.values() if isinstance(entry, Mapping)] if isinstance(told, Mapping) else []
+    dropped = sum(
+        float(entry["count"]) for entry in entries if "horizon dropped" in str(entry.get("action")) and is_known(entry.get("count"))
+    )
+    note = f" of those inside the bounding box of the recipe; {plural(beyond, 'profile')} outside it are not counted"
+    profiles = _loss("profiles", counted(run, "profiles_kept"), counted(run, "profiles_read") - beyond, note)
+    return [*profiles, *_loss("horizons", kept, kept + dropped, " of those inside the bounding box of the recipe")]
+
+
+def _loss(what: str, kept: float, read: float, note: str) -> list[Check]:
+    if not (is_known(kept) and is_known(read) and read > 0.0):
+        return []
+    lost = 1.0 - kept / read
+    verdict = OK if lost <= _MOST_LOST else LOOK if lost <= 0.5 else WRONG
+    return [Check(f"{what} dropped by the cleaning", f"{percent(lost)}{note}", f"at most {percent(_MOST_LOST)}", verdict)]
 
 
 def _references(run: RunFolder) -> list[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edaphic.report.designs import (
@@ -11,10 +12,12 @@ from edaphic.report.designs import (
     headline_of,
     headline_reason,
     judged,
+    lead_of,
     words_of,
 )
-from edaphic.report.facts import calibration, evidence_name, interval_of, metric, single_layers
+from edaphic.report.facts import calibration, evidence_name, interval_of, metric, natural, share_inside, single_layers
 from edaphic.report.folder import RunFolder, records
+from edaphic.report.intervals import worst
 from edaphic.report.others import estimates, probability_set
 from edaphic.report.tables import PageTable
 from edaphic.report.words import (
@@ -23,6 +26,7 @@ from edaphic.report.words import (
     count,
     decimals_for,
     fixed,
+    group_text,
     is_known,
     layer_text,
     listing,
@@ -32,6 +36,8 @@ from edaphic.report.words import (
 )
 
 _ON_THE_MARK = 0.03
+_LEAST_INSIDE = 0.8
+_CLUSTERED = "; too good where profiles are clustered"
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,63 @@ class Card:
     figure: str
     sentences: tuple[str, ...]
     table: PageTable | None = None
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """MEC of one layer with its 95 % interval (NaN where not known)."""
+
+    name: str
+    mec: float
+    low: float
+    high: float
+
+    @property
+    def without_skill(self) -> bool:
+        """Whether the interval (else the MEC itself) reaches 0 or below: no better than the mean of the layer, as far as can be told."""
+        return (self.low if is_known(self.low) else self.mec) <= 0.0
+
+    def words(self) -> str:
+        """The MEC and its interval."""
+        return with_interval(self.mec, self.low, self.high)
+
+
+def layer_scores(run: RunFolder, design: str) -> list[LayerScore]:
+    """MEC of each single layer in one design, without that of the whole depth."""
+    table = run.table("metrics")
+    if table is None:
+        return []
+    rows = natural(table)
+    rows = rows[(rows["design"] == design) & rows["layer"].str.endswith(" cm") & rows["mec"].notna()]
+    mapped = {f"{top:g}-{bottom:g} cm" for top, bottom in single_layers(run)}
+    single = [r for r in records(rows) if (r.layer in mapped if mapped else not r.layer.startswith("whole "))]
+    return [LayerScore(group_text(r.layer), r.mec, r.mec_low, r.mec_high) for r in single]
+
+
+def _layer_words(scores: list[LayerScore], *, listed: bool = False) -> list[str]:
+    """The layers one by one, and those in which no skill is shown."""
+    found = []
+    if len(scores) > 1 and not listed:
+        found.append(f"By layer: {', '.join(f'{score.name} {score.words()}' for score in scores)}.")
+    none = [score.name for score in scores if score.without_skill]
+    if none:
+        where = "In every layer" if len(none) == len(scores) > 1 else f"In {listing(none)}"
+        found.append(
+            f"{where} no skill is shown: the MEC or its interval reaches 0 or below, the mean of the layer may do as well as the map."
+        )
+    return found
+
+
+def _reservations(run: RunFolder) -> list[str]:
+    """What the figure does not reach: cells farther from profiles than any test, cells outside the area of applicability."""
+    told = run.designs.get("notes")
+    lines = told.get("knndm") if isinstance(told, Mapping) else None
+    nearer = [str(line) for line in lines if "nearer to training places" in str(line)] if isinstance(lines, list) else []
+    found = [f"{line.strip().rstrip('.')}." for line in nearer]
+    share = share_inside(run)
+    if is_known(share) and share < _LEAST_INSIDE:
+        found.append(f"Only {percent(share)} of the map lies inside the area of applicability; the figures say little about the rest.")
+    return found
 
 
 def skill(run: RunFolder) -> Card | None:
@@ -55,19 +118,38 @@ def skill(run: RunFolder) -> Card | None:
         figure, sentences = _by_draw(run, drawn)
     elif headline_of(run) in designs:
         figure, sentences = _by_headline(run, headline_of(run))
+        sentences += _layer_words(layer_scores(run, headline_of(run)))
     else:
         figure = " · ".join(f"{design_name(name)}{NO_BREAK_SPACE}{fixed(metric(run, name, 'mec'))}" for name in designs)
-        return Card(title, figure, tuple([*(_explained(run, design) for design in designs), *_beside(run, designs)]))
+        lead = lead_of(run, "metrics")
+        layers = _layer_words(layer_scores(run, lead))
+        told = [f"{capital(_by(lead))}, {text[0].lower()}{text[1:]}" for text in layers] if len(designs) > 1 else layers
+        explained = [_explained(run, design) for design in designs]
+        return Card(title, figure, tuple([*explained, *told, *_reservations(run), *_beside(run, designs)]))
+    sentences += _reservations(run)
     # The estimate by the draw is of one layer at a time, the other scores are of all together.
     over = " over all layers" if drawn else ""
     reason = headline_reason(run)
     sentences += [f"Why this figure? {capital(reason)}."] if reason else []
     sentences += [
-        f"{capital(_by(name))}, MEC {fixed(metric(run, name, 'mec'))}{over}: {words_of(name).answers}."
+        f"{capital(_by(name))}, MEC {fixed(metric(run, name, 'mec'))}{over}: {_answers(run, name)}."
         for name in designs
         if name != headline_of(run)
     ]
     return Card(title, figure, tuple([*sentences, *_beside(run, designs)]))
+
+
+def _answers(run: RunFolder, design: str) -> str:
+    """What a score answers, as far as the figures of this run bear it out."""
+    words = words_of(design).answers
+    here, by_map = metric(run, design, "mec"), metric(run, "knndm", "mec")
+    if not (is_known(here) and is_known(by_map)):
+        return words
+    if words.endswith(_CLUSTERED) and here < by_map:
+        return f"{words.removesuffix(_CLUSTERED)}; here no better than by kNNDM"
+    if design == "block" and here > by_map:
+        return f"{words}; here an easier test than the distances of the map (kNNDM)"
+    return words
 
 
 def _by(design: str) -> str:
@@ -108,7 +190,10 @@ def _by_draw(run: RunFolder, name: str) -> tuple[str, list[str]]:
         f"{listing(parts)}, with 95 % confidence intervals."
     ]
     others = [f"{fixed(r['mec'].estimate)} in {layer_text(*layer)}" for layer, r in rows.items() if layer != first and "mec" in r]
-    return figure, sentences + ([f"The MEC is {listing(others)}."] if others else [])
+    sentences += [f"The MEC is {listing(others)}."] if others else []
+    single = {layer: r["mec"] for layer, r in rows.items() if "mec" in r and (layer != run.whole or len(rows) == 1)}
+    scores = [LayerScore(layer_text(*layer), r.estimate, r.low, r.high) for layer, r in single.items()]
+    return figure, sentences + _layer_words(scores, listed=True)
 
 
 def _beside(run: RunFolder, designs: list[str]) -> list[str]:
@@ -157,18 +242,21 @@ def coverage(run: RunFolder) -> Card | None:
     )
     used = calibrated_by(run)
     carried = (f"The maps carry the intervals as adjusted by {design_name(used)}.",) if used else ()
-    words = (sentence, *(_width_words(*item, nominal) for item in known), *carried)
+    words = (sentence, *(_width_words(run, *item, nominal) for item in known), *carried)
     return Card("Do the intervals hold?", figure, words)
 
 
-def _width_words(design: str, coverage: float, nominal: float) -> str:
-    """What a coverage means for the reader of an interval.
-
-    >>> _width_words("block", 0.82, 0.9)
-    'By block: too narrow, more lies outside than they say.'
-    """
-    if abs(coverage - nominal) <= _ON_THE_MARK:
-        return f"By {design_name(design)}: on the mark, on average over all layers."
-    if coverage < nominal:
-        return f"By {design_name(design)}: too narrow, more lies outside than they say."
-    return f"By {design_name(design)}: wider than they need to be."
+def _width_words(run: RunFolder, design: str, coverage: float, nominal: float) -> str:
+    """What a coverage means for the reader of an interval, and where it is off beyond chance."""
+    off = worst(run, design)
+    where = f" Worst beyond chance: {listing([item.words() for item in off.values()])}." if off else ""
+    start = f"By {design_name(design)}: "
+    if coverage < nominal - _ON_THE_MARK:
+        return f"{start}too narrow, more lies outside than they say.{where}"
+    if coverage > nominal + _ON_THE_MARK:
+        return f"{start}wider than they need to be.{where}"
+    if off:
+        return f"{start}right on average over all layers, but not everywhere.{where}"
+    table = run.table("calibration")
+    judged_by_group = table is not None and bool(table.loc[table["design"] == design, "coverage_low"].notna().any())
+    return f"{start}on the mark, {'in all layers and groups as far as can be told' if judged_by_group else 'on average over all layers'}."

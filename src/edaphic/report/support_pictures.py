@@ -37,8 +37,14 @@ def distances(run: RunFolder) -> Picture | None:
         figures.distances(table),
         f"Distance to the nearest profile of the training set, as shares; medians: {told}.",
         "A test speaks for the map where its held-out profiles lie as far from the training set as the cells of the map do: where "
-        f"its line follows the black one. A line to the left of it asks for less than the map does. {distance_words(run)}".strip(),
+        f"its line follows the black one. A line to the left of it asks for less than the map does. {distance_words(run)} "
+        f"Blocks are not drawn{_block_words(run)}.",
     )
+
+
+def _block_words(run: RunFolder) -> str:
+    side = run.designs.get("block_km")
+    return f"; their side is {quantity(side, 'km')}" if is_known(side) else ""
 
 
 def curves(run: RunFolder) -> list[Picture]:

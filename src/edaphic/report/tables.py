@@ -93,9 +93,39 @@ def score_cells(r: Any) -> tuple[str, ...]:
         with_interval(r.mec, r.mec_low, r.mec_high), fixed(r.mec_layer_mean),
         with_interval(r.rmse, r.rmse_low, r.rmse_high, places), with_interval(r.mae, r.mae_low, r.mae_high, places),
         with_interval(r.bias, r.bias_low, r.bias_high, places), with_interval(r.ccc, r.ccc_low, r.ccc_high),
-        fixed(r.r2_pearson), with_interval(r.rpiq, r.rpiq_low, r.rpiq_high), fixed(r.crps, places), fixed(r.mec_net),
-        fixed(r.rmse_net, places), count(r.n), count(r.n_profiles),
+        fixed(r.r2_pearson), with_interval(r.rpiq, r.rpiq_low, r.rpiq_high), fixed(r.crps, places),
+        fixed(r.mec_net if net_known(r) else None), fixed(r.rmse_net if net_known(r) else None, places), count(r.n), count(r.n_profiles),
     )  # fmt: skip
+
+
+MOST_OF_ERROR = 0.5
+"""Share of the squared error beyond which the stated errors of the observations are not taken off."""
+
+
+def net_known(r: Any) -> bool:
+    """Whether scores without the error of observation can be given: that error is at most half of the squared error."""
+    return is_known(r.rmse_net) and r.rmse_net**2 >= (1.0 - MOST_OF_ERROR) * r.rmse**2
+
+
+def net_words(run: RunFolder, name: str) -> str:
+    """Why some scores without the error of observation are a dash, for one table of scores; empty where none is.
+
+    Nothing is said of observations whose errors are not stated: no such score is to be expected of them.
+    """
+    table, held = run.table(name), run.table("out_of_fold")
+    if table is None:
+        return ""
+    table = natural(table)
+    own = table["design"] == IN_SAMPLE if "design" in table else pd.Series(False, index=table.index)
+    rows = [r for r in records(table[~own]) if is_known(r.rmse)]
+    of_held = name != "independent" and held is not None and "error_sd" in held and bool((held["error_sd"] > 0.0).any())
+    stated = of_held or bool(table["rmse_net"].notna().any())
+    if not stated or all(net_known(r) for r in rows):
+        return ""
+    return (
+        "Without error of observation, a dash (or no column): the errors that the observations are said to have explain more than half "
+        "of the squared error, and too little is left to judge the map by."
+    )
 
 
 def dense(caption: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], left: Iterable[int] = (0,)) -> PageTable:

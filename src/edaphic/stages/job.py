@@ -220,7 +220,7 @@ def points_of(job: Job) -> tuple[pd.DataFrame, Mapping[str, str]]:
 def provenance(job: Job) -> dict[str, str | int]:
     return {
         "edaphic": job.version,
-        "recipe_sha256": job.hash_of(PARTS["model"]),
+        "model_recipe_sha256": job.hash_of(PARTS["model"]),
         "run_seed": job.recipe.seed,
     }
 

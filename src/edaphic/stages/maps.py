@@ -95,7 +95,9 @@ def stage_maps(job: Job, work: Path, partial: Path) -> None:
         finals.append(final)
     write_catalog(folder, finals, name="maps", title=job.recipe.name)
     names = ("cells", "with_all_covariates", "masked", "with_class_unseen_in_training", "whole_limits_widened", "inside_applicability")
-    write_json(folder / "summary.json", dict(zip(names, (int(c) for c in counts), strict=True)))
+    summary: dict[str, int | None] = dict(zip(names, (int(c) for c in counts), strict=True))
+    # Without its maps nobody looked: that is not none.
+    write_json(folder / "summary.json", summary if wanted else summary | {"inside_applicability": None})
 
 
 def map_info(job: Job, interval: tuple[float, float], stat: str) -> MapInfo:
