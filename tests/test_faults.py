@@ -178,7 +178,7 @@ LATE: dict[str, tuple[Callable[[dict[str, Any]], object], Callable[[Path], objec
     ),
     "truncated raster": (nothing, truncate("covariates/elevation.tif", 0.6), r"elevation.*expected", ""),
     "profiles off the grid": (nothing, edit_table("sites.csv", lambda t: t.assign(LON=t["LON"] - 20)), r"expected", ""),
-    "mask of all": (lambda told: told["maps"].update(mask={"land_cover": [1, 2, 3, 4, 5]}), nothing, r"mask.*expected", "evidence"),
+    "mask of all": (lambda told: told["maps"].update(mask={"land_cover": [1, 2, 3, 4, 5]}), nothing, r"mask.*expected", "covariates"),
 }
 
 

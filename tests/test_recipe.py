@@ -74,7 +74,7 @@ def test_a_small_recipe_gets_every_default() -> None:
     assert (small.seed, small.root, small.profiles.depth.lam) == (0, ".", 0.1)
     assert (small.model.target, small.model.form, small.model.forest.trees) == ("log_soc_density", "3d", 500)
     assert small.evidence.all_designs == ("profile", "block", "knndm")
-    assert small.maps.stats == ("mean", "q05", "q95", "spread")
+    assert small.maps.stats == ("mean", "q05", "q95", "spread", "applicability", "dissimilarity")
 
 
 def test_a_section_without_keys_is_its_default() -> None:
