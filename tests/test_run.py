@@ -316,6 +316,7 @@ def change_to_content(told: dict[str, Any]) -> None:
     told.pop("account")
 
 
+@pytest.mark.slow
 def test_content_has_maps_but_no_stocks(tiny, tmp_path):
     path = tiny.copy(tmp_path / "input", change_to_content)
     out = tmp_path / "run"
@@ -338,6 +339,7 @@ def test_targets_of_stock_add_up(tiny, tmp_path, target):
     assert (total["total_Tg"] > 0).all()
 
 
+@pytest.mark.slow
 def test_one_model_for_each_layer_runs_to_the_end(tiny, tmp_path):
     path = tiny.copy(tmp_path / "input", lambda told: told["model"].update(form="layers"))
     out = tmp_path / "run"
@@ -351,6 +353,7 @@ def only_one_layer(told: dict[str, Any]) -> None:
     told["account"]["truth"] = told["account"]["truth"][:1]
 
 
+@pytest.mark.slow
 def test_one_layer_has_no_whole(tiny, tmp_path):
     path = tiny.copy(tmp_path / "input", only_one_layer)
     out = tmp_path / "run"
@@ -483,6 +486,7 @@ def test_the_sources_of_a_vrt_are_inputs(tiny, tmp_path):
     assert followed(path, tmp_path / "run", until="covariates") == ["covariates"]
 
 
+@pytest.mark.slow
 def test_stages_that_belong_to_an_older_recipe_are_named_stale(again):
     path, out = again
     rewrite(path, lambda told: told["model"]["forest"].update(trees=11))
@@ -495,6 +499,7 @@ def test_stages_that_belong_to_an_older_recipe_are_named_stale(again):
     assert all(known["status"] == "done" for known in json.loads((out / "run.json").read_text())["stages"].values())
 
 
+@pytest.mark.slow
 def test_fresh_with_another_recipe_leaves_no_file_of_the_old(again):
     path, out = again
     rewrite(path, lambda told: told["maps"].update(stats=["mean", "q05", "q95"]))

@@ -101,6 +101,7 @@ def band(path: Path) -> np.ndarray:
         return source.read(1, masked=True).astype(float).filled(np.nan)
 
 
+@pytest.mark.slow
 def test_one_run_makes_all_and_maps_with_it(made, tmp_path):
     said: list[str] = []
     out = tmp_path / "run"

@@ -39,6 +39,7 @@ def dated(tiny, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_profiles_take_the_period_of_their_year(dated, tmp_path):
     said: list[str] = []
     out = tmp_path / "run"
