@@ -12,7 +12,7 @@ from edaphic.covariates.grid import Window
 from edaphic.covariates.stack import Stack
 from edaphic.errors import ModelError
 from edaphic.model.fit import combine_means
-from edaphic.model.zones import AnyModel, ZonedModel, ask, reply, zone_codes
+from edaphic.model.zones import AnyModel, ZonedModel, ask, base_of, reply, zone_codes
 from edaphic.validate.applicability import Applicability, dissimilarity_and_density
 from edaphic.validate.calibration import adjust, moves_for
 
@@ -102,7 +102,7 @@ def applicability_features(model: AnyModel, cells: NDArray[np.floating]) -> NDAr
     cells : array (n, number of covariates)
         In the order of ``model.covariates``.
     """
-    base = model.everywhere if isinstance(model, ZonedModel) else model
+    base = base_of(model)
     columns = [model.covariates.index(name) for name in base.covariates]
     features = base.encoder.transform(cells[:, columns])
     return features[:, :-2] if base.encoder.depth else features
@@ -146,7 +146,7 @@ def _valid_cells(
 
 def _unseen(model: AnyModel, cells: NDArray[np.float64]) -> int:
     """Cells with a class that no training profile had, or in a zone that none lay in."""
-    base = model.everywhere if isinstance(model, ZonedModel) else model
+    base = base_of(model)
     rows = base.encoder.unseen(cells[:, [model.covariates.index(name) for name in base.covariates]])
     if isinstance(model, ZonedModel):
         rows |= ~np.isin(cells[:, model.covariates.index(model.zone)], [code for code, _ in model.counts])

@@ -19,7 +19,7 @@ from edaphic.errors import ModelError
 from edaphic.model.features import Encoder
 from edaphic.model.fit import TARGETS, SoilModel, Target, interval_name
 from edaphic.model.forest import Forest, Settings
-from edaphic.model.zones import AnyModel, ZonedModel
+from edaphic.model.zones import AnyModel, ZonedModel, base_of
 
 FORMAT = 2
 _ARRAYS = tuple(f.name for f in fields(Forest) if f.name != "log")
@@ -164,7 +164,7 @@ def _card(model: AnyModel, provenance: Mapping[str, Any], more: Sequence[str]) -
     def listed(names: Sequence[str]) -> str:
         return ", ".join(f"`{name}`" for name in names)
 
-    base = model.everywhere if isinstance(model, ZonedModel) else model
+    base = base_of(model)
     settings = model.settings
     depth = ", ".join(interval_name(layer) for layer in model.layers)
     lines = [

@@ -89,6 +89,11 @@ class ZonedModel:
 AnyModel = SoilModel | ZonedModel
 
 
+def base_of(model: AnyModel) -> SoilModel:
+    """The model of all cells: the model itself, or the one beside those of zones."""
+    return model.everywhere if isinstance(model, ZonedModel) else model
+
+
 @dataclass(frozen=True)
 class Asked:
     """Rows on their way through the models that answer for them: for each model its rows, and their features."""

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.mapping.predict import applicability_features
-from edaphic.model.fit import SoilModel, TrainingTable
-from edaphic.model.zones import AnyModel, ZonedModel
+from edaphic.model.fit import TrainingTable
+from edaphic.model.zones import AnyModel, base_of
 from edaphic.stages.folding import Folding
 from edaphic.stages.job import Job, write_json
 from edaphic.validate.applicability import Applicability, dissimilarity, fit_applicability, is_inside
@@ -30,11 +30,6 @@ class Where:
     found: Applicability
     profiles: tuple[str, ...]
     features: NDArray[np.float32]
-
-
-def base_of(model: AnyModel) -> SoilModel:
-    """The model of all cells."""
-    return model.everywhere if isinstance(model, ZonedModel) else model
 
 
 def applicability_of(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edaphic.model import artefact
 from edaphic.model.fit import TrainingTable
-from edaphic.model.zones import AnyModel, ZonedModel
+from edaphic.model.zones import AnyModel, ZonedModel, base_of
 from edaphic.stages.applying import applicability_of, inside_by_design, profile_splits, share_inside
 from edaphic.stages.card import write_card
 from edaphic.stages.folding import Folding, cells_of_run, folding_of, learner_of, training
@@ -142,7 +142,7 @@ def _block_side(job: Job, folding: Folding, table: TrainingTable, variograms: Ma
 
 def _calibrated(job: Job, table: pd.DataFrame) -> pd.DataFrame:
     """Limits adjusted on the other folds, and all quantiles likewise for the curves."""
-    zoned = table if job.recipe.model.zones is not None else table.drop(columns="zone")
+    zoned = _known(job, table)
     enough = job.recipe.evidence.group_profiles
     out = cross_calibrate(zoned, job.levels, log=job.target.log, zone_profiles=enough)
     curves = cross_calibrate_levels(zoned, table[RAW], LEVELS, log=job.target.log, zone_profiles=enough)
@@ -178,6 +178,7 @@ def _write_scores(
 
 
 def _known(job: Job, table: pd.DataFrame) -> pd.DataFrame:
+    """Held-out rows with their zone only where the model has zones."""
     return table if job.recipe.model.zones is not None else table.drop(columns="zone")
 
 
@@ -218,37 +219,33 @@ def _write_comparisons(
 ) -> None:
     """On the folds of the headline: chosen once against chosen in each fold, simple models, one model against zones."""
     chosen_once = holding.naive(name, model)
-    rows = [("chosen in each fold", "predicted", table), ("chosen once on all profiles", "predicted", table.assign(**chosen_once))]
-    own = pd.concat([_pair(job, other, table, label, "predicted") for label, _, other in rows], ignore_index=True)
+    rows = {"chosen in each fold": table, "chosen once on all profiles": table.assign(**chosen_once)}
+    own = pd.concat([_pair(job, other, table, label) for label, other in rows.items()], ignore_index=True)
     _first(own, "design", name).to_csv(folder / "naive.csv", index=False, lineterminator="\n")
     if job.recipe.evidence.baselines:
-        kept = [covariate for covariate in _covariates(model) if covariate in holding.points]
+        kept = [covariate for covariate in base_of(model).covariates if covariate in holding.points]
         simple = holding.baselines(name, kept)
-        parts = [_pair(job, table.assign(predicted=simple[label]), table, str(label), "predicted") for label in simple]
-        found = pd.concat([_pair(job, table, table, "forest", "predicted"), *parts], ignore_index=True)
+        parts = [_pair(job, table.assign(predicted=simple[label]), table, str(label)) for label in simple]
+        found = pd.concat([_pair(job, table, table, "forest"), *parts], ignore_index=True)
         _first(found, "design", name).to_csv(folder / "baselines.csv", index=False, lineterminator="\n")
     if isinstance(model, ZonedModel):
         one = table.assign(predicted=table["predicted_one_model"])
         found = pd.concat(
-            [_pair(job, table, table, "a model for each zone", "predicted"), _pair(job, one, table, "one model for all", "predicted")],
+            [_pair(job, table, table, "a model for each zone"), _pair(job, one, table, "one model for all")],
             ignore_index=True,
         )
         _first(found, "design", name).to_csv(folder / "zoning.csv", index=False, lineterminator="\n")
 
 
-def _covariates(model: AnyModel) -> tuple[str, ...]:
-    return (model.everywhere if isinstance(model, ZonedModel) else model).covariates
-
-
-def _pair(job: Job, other: pd.DataFrame, ours: pd.DataFrame, label: str, column: str) -> pd.DataFrame:
+def _pair(job: Job, other: pd.DataFrame, ours: pd.DataFrame, label: str) -> pd.DataFrame:
     """Scores of one prediction on each layer, and how they differ from ours on the same draws of profiles."""
     rows = []
     for (layer, mine), (_, theirs) in zip(by_layer(ours, job.whole), by_layer(other, job.whole), strict=True):
-        found = scores(theirs["observed"], theirs[column])
+        found = scores(theirs["observed"], theirs["predicted"])
         row: dict[str, object] = {"what": label, "layer": layer, "n": len(theirs), "unit": job.target.unit}
         row |= {score: found[score] for score in ("bias", "mae", "rmse", "mec", "ccc")}
         apart = paired_bootstrap(
-            mine["observed"], theirs[column], mine["predicted"], mine["group"], job.recipe.evidence.bootstrap, job.recipe.seed
+            mine["observed"], theirs["predicted"], mine["predicted"], mine["group"], job.recipe.evidence.bootstrap, job.recipe.seed
         )
         for score in ("rmse", "mec"):
             row[f"{score}_minus_ours"], row[f"{score}_minus_ours_low"], row[f"{score}_minus_ours_high"] = apart[score]

@@ -21,7 +21,7 @@ from edaphic.model.features import make_encoder
 from edaphic.model.fit import TrainingTable
 from edaphic.model.forest import Settings
 from edaphic.model.learning import Learned, Learner, learn, refit
-from edaphic.model.zones import AnyModel, ZonedModel
+from edaphic.model.zones import AnyModel, ZonedModel, base_of
 from edaphic.stages.folding import Folding
 from edaphic.stages.job import Job
 from edaphic.validate.baselines import BASELINES, Rows
@@ -123,7 +123,7 @@ class Holding:
         DataFrame
             ``predicted`` and ``predicted_fit`` in the order of the table of :meth:`design`.
         """
-        kept = [name for name in _base(model).covariates if name in self.points]
+        kept = [name for name in base_of(model).covariates if name in self.points]
         once = _settings(model.settings) | {"names": " ".join(kept)}
         parts = []
         for k, (inside, outside) in enumerate(self.folding.of_evidence(name, self.table)):
@@ -191,10 +191,6 @@ class Holding:
         """Classes of the baseline by class: the zones, else the first class covariate."""
         name = self.learner.zone or next((name for name, kind in self.learner.kinds.items() if kind == "class"), None)
         return None if name is None else self.points.loc[list(part.profile_id), name].to_numpy(dtype=np.int64)
-
-
-def _base(model: AnyModel) -> AnyModel:
-    return model.everywhere if isinstance(model, ZonedModel) else model
 
 
 def _choice(k: int, learned: Learned) -> Mapping[str, Any]:
