@@ -22,7 +22,7 @@ from edaphic.model.forest import Forest, Settings
 from edaphic.model.zones import AnyModel, ZonedModel, base_of
 
 FORMAT = 2
-_ARRAYS = tuple(f.name for f in fields(Forest) if f.name != "log")
+_ARRAYS = tuple(f.name for f in fields(Forest) if f.name not in ("log", "bag"))
 
 
 def save(model: AnyModel, folder: Path, provenance: Mapping[str, Any], card: Sequence[str] = ()) -> None:

@@ -77,6 +77,8 @@ class Forest:
         Whether the trees were grown on the logarithm of the values.
     importance : float64 (features,)
         Share of each feature in the decrease of the impurity; zeros where no tree has a split.
+    bag : int
+        Trees in a little bag: so many trees in a row were grown on one and the same half of the groups of rows. 0: no bags.
     """
 
     roots: NDArray[np.int64]
@@ -92,6 +94,7 @@ class Forest:
     values: NDArray[np.float64]
     log: bool
     importance: NDArray[np.float64]
+    bag: int = 0
 
     @property
     def trees(self) -> int:

@@ -8,6 +8,7 @@ order, row by row, so results do not depend on the number of threads or on how r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numba
 import numpy as np
@@ -31,6 +32,83 @@ class Prediction:
     mean_fit: NDArray[np.float64]
     spread: NDArray[np.float64]
     quantiles: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a forest besides mean and spread.
+
+    ``levels``: quantiles of the conditional distribution, ascending; ``tree_levels``: percentiles of the means of the trees, ascending;
+    ``leaf``: "all" takes every training value of a leaf, "one" a single one, drawn once for each leaf; ``error``: variances between and
+    within little bags, of which the standard error of the forest mean is made.
+    """
+
+    levels: tuple[float, ...] = ()
+    tree_levels: tuple[float, ...] = ()
+    leaf: Literal["all", "one"] = "all"
+    error: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a forest says of n cells at d depths, in the unit of its training values.
+
+    ``mean``, ``mean_fit``, ``spread`` (d, n); ``quantiles`` (d, n, k); ``tree_quantiles`` (d, n, m); ``between`` (d, n), variance of the
+    means of little bags, and ``within`` (d, n), mean variance of the trees in a bag; both (d, 0) where not asked for.
+    """
+
+    mean: NDArray[np.float64]
+    mean_fit: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    quantiles: NDArray[np.float64]
+    tree_quantiles: NDArray[np.float64]
+    between: NDArray[np.float64]
+    within: NDArray[np.float64]
+
+
+def traverse(forest: Forest, features: NDArray[np.float32], depths: NDArray[np.float32] | None, wish: Wish) -> Said:
+    """Predict cells at several depths in one pass.
+
+    Parameters
+    ----------
+    forest : Forest
+    features : float32 (q, n)
+        A row for each feature, cells in an order in which neighbours stand together; without the two depths where these are given.
+    depths : float32 (d, 2), optional
+        Upper and lower depth, the last two features of the forest; left out for a forest without them, and d is 1.
+    wish : Wish
+    """
+    layers = [None] if depths is None else list(depths)
+    rows = [np.ascontiguousarray(features.T) if d is None else np.column_stack([features.T, np.tile(d, (features.shape[1], 1))]) for d in layers]
+    said = [predict(forest, part.astype(np.float32), wish.levels) for part in rows]
+    trees = np.stack([_trees(forest, part.astype(np.float32)) for part in rows])  # (d, n, trees)
+    between = within = np.empty((len(layers), 0))
+    if wish.error:
+        bags = trees.reshape(*trees.shape[:2], -1, forest.bag)
+        between, within = bags.mean(axis=3).var(axis=2, ddof=1), bags.var(axis=3, ddof=1).mean(axis=2)
+    tree_quantiles = np.moveaxis(np.quantile(trees, wish.tree_levels, axis=2), 0, -1) if wish.tree_levels else np.empty((*trees.shape[:2], 0))
+    return Said(
+        np.stack([s.mean for s in said]), np.stack([s.mean_fit for s in said]), np.stack([s.spread for s in said]),
+        np.stack([s.quantiles for s in said]), tree_quantiles, between, within,
+    )
+
+
+def _trees(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    out = np.empty((len(rows), forest.trees))
+    for t, root in enumerate(forest.roots):
+        node = np.full(len(rows), root)
+        while (inner := forest.feature[node] >= 0).any():
+            at = np.flatnonzero(inner)
+            own = node[at]
+            left = rows[at, forest.feature[own]] <= forest.threshold[own]
+            node[at] = np.where(left, forest.left[own], forest.right[own])
+        out[:, t] = forest.leaf_mean[forest.left[node]]
+    return out
+
+
+def cell_order(keep: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Flat indices of the kept cells of a tile (height, width), in an order that suits :func:`traverse`."""
+    return np.flatnonzero(keep)
 
 
 def predict(
