@@ -21,6 +21,7 @@ from edaphic.model import artefact
 from edaphic.model.fit import SoilModel
 from edaphic.model.zones import ZonedModel
 from edaphic.progress import Listener
+from edaphic.stages import holding
 
 Change = Callable[[dict[str, Any]], object]
 Spoil = Callable[[Path], object]
@@ -337,6 +338,21 @@ def test_a_class_of_one_code_goes_with_the_screens(tiny, tmp_path):
     row = table(out, "selection").set_index("feature").loc["parent_material"]
     assert not row["kept"] and row["reason"] == "the same value at all profiles"
     assert "parent_material" not in artefact.load(out / "model" / "forest").covariates
+
+
+def test_what_the_simple_models_assumed_is_said_with_its_folds(tiny, tmp_path, monkeypatch):
+    seen: list[int] = []
+
+    def notes_of(train, test):
+        seen.append(len(test.values))
+        return ["baselines: always", *(["baselines: once"] if len(seen) == 2 else [])]
+
+    monkeypatch.setattr(holding, "notes_of", notes_of)
+    notes = followed(made(tiny, tmp_path), tmp_path / "run", until="evidence")
+    assert [note for note in notes if note.startswith("baselines: ")] == [
+        "baselines: always (every fold of knndm)",
+        "baselines: once (fold 2 of knndm)",
+    ]
 
 
 # Zones ----------------------------------------------------------------------------------------------------------------

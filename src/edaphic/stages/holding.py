@@ -24,7 +24,7 @@ from edaphic.model.learning import Learned, Learner, learn, refit
 from edaphic.model.zones import AnyModel, ZonedModel, base_of
 from edaphic.stages.folding import Folding
 from edaphic.stages.job import Job
-from edaphic.validate.baselines import BASELINES, Rows
+from edaphic.validate.baselines import BASELINES, Rows, notes_of
 from edaphic.validate.crossval import permutation_importance, predict_rows
 from edaphic.validate.designs import BlockFolds
 
@@ -150,15 +150,27 @@ class Holding:
     def baselines(self, name: str, kept: list[str]) -> pd.DataFrame:
         """Predictions of the same folds by simple models; a column for each."""
         parts = []
+        assumed: dict[str, list[int]] = {}
         for k, (inside, outside) in enumerate(self.folding.of_evidence(name, self.table)):
             self.say(f"simple models by {name}: fold {k + 1}")
             stored = self.partial / f"baselines_{name}_{k}.parquet"
+            said = stored.with_suffix(".json")
             if not stored.exists():
-                store_table(self._baseline_fold(kept, inside, outside), stored)
+                found, notes = self._baseline_fold(kept, inside, outside)
+                said.write_text(json.dumps(notes), encoding="utf-8")
+                store_table(found, stored)
             parts.append(pd.read_parquet(stored))
+            for note in json.loads(said.read_text(encoding="utf-8")):
+                assumed.setdefault(note, []).append(k + 1)
+        for note, folds in assumed.items():
+            where = "every fold" if len(folds) == len(parts) else "fold " + ", ".join(map(str, folds))
+            self.job.say(f"note: {note} ({where} of {name})", 0, 0)
         return pd.concat(parts, ignore_index=True)
 
-    def _baseline_fold(self, kept: list[str], inside: NDArray[np.int64], outside: NDArray[np.int64]) -> pd.DataFrame:
+    def _baseline_fold(
+        self, kept: list[str], inside: NDArray[np.int64], outside: NDArray[np.int64]
+    ) -> tuple[pd.DataFrame, list[str]]:
+        """Predictions of the held rows, and what the simple models had to assume."""
         trained, held = self.table.take(inside), self.table.take(outside)
         encoder = make_encoder(self.points.loc[trained.profiles, kept], self.learner.kinds, depth=False)
         profiles = {name: i for i, name in enumerate(self.table.profiles)}
@@ -180,12 +192,11 @@ class Holding:
             )
 
         train_rows, test_rows = rows_of(trained), rows_of(held)
-        return pd.DataFrame(
-            {
-                name: BASELINES[name](train_rows, test_rows, log=self.learner.target.log, seed=self.job.recipe.seed)
-                for name in self.job.recipe.evidence.baselines
-            }
-        )
+        predicted = {
+            name: BASELINES[name](train_rows, test_rows, log=self.learner.target.log, seed=self.job.recipe.seed)
+            for name in self.job.recipe.evidence.baselines
+        }
+        return pd.DataFrame(predicted), notes_of(train_rows, test_rows)
 
     def _classes(self, part: TrainingTable) -> NDArray[np.int64] | None:
         """Classes of the baseline by class: the zones, else the first class covariate."""
