@@ -78,7 +78,7 @@ def watched(command: Sequence[str]) -> tuple[float, float, float]:
 
     def look() -> None:
         while not ended.wait(1 / LOOKS_PER_S):
-            peak[0] = max(peak[0], _memory_mb(process.pid))
+            peak[0] = max(peak[0], memory_mb(process.pid))
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -96,7 +96,7 @@ def _used_by_children_s() -> float:
     return times.children_user + times.children_system
 
 
-def _memory_mb(pid: int) -> float:
+def memory_mb(pid: int) -> float:
     """Memory of a process and its descendants."""
     try:
         parent = psutil.Process(pid)
@@ -114,7 +114,7 @@ def _resident(process: psutil.Process) -> int:
 
 def command(recipe_path: Path, out: Path, workers: int) -> list[str]:
     """The command line of a run, with this Python."""
-    return [sys.executable, "-m", "edaphic", "run", str(recipe_path), "-o", str(out), "--workers", str(workers), "--fresh"]
+    return [sys.executable, "-m", "edaphic", "run", str(recipe_path), "-o", str(out), "--threads", str(workers), "--fresh"]
 
 
 def stage_seconds(out: Path) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import yaml
 
 from edaphic import __version__, recipe
 
-VERBS = ("demo", "template", "schema", "check", "run", "report", "harmonise", "stock")
+VERBS = ("demo", "template", "schema", "check", "run", "predict", "report", "harmonise", "stock")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -58,6 +58,7 @@ def test_check_says_the_size_and_writes_nothing(command, tiny, tmp_path):
     status, screen, said = command("check", path)
     assert (status, said) == (0, "")
     assert "no faults found" in screen and "2,000 cells, 2 layers" in screen
+    assert "tiles       1 of 40 x 50 cells" in screen
     assert all(word in screen for word in ("profiles    120 with", "covariates  11", "disk", "memory", "time"))
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -66,7 +67,7 @@ def test_version(command):
     assert command("--version") == (0, f"edaphic {__version__}\n", "")
 
 
-@pytest.mark.parametrize("words", [("walk",), ("run",), ("run", "a.yaml", "--workers", "0"), ("run", "a.yaml", "--nonsense")])
+@pytest.mark.parametrize("words", [("walk",), ("run",), ("run", "a.yaml", "--threads", "0"), ("run", "a.yaml", "--nonsense")])
 def test_wrong_words_leave_with_status_2(command, words):
     status, screen, said = command(*words)
     assert (status, screen) == (2, "") and "Traceback" not in said
@@ -84,3 +85,39 @@ def test_fault_of_our_own_leaves_with_status_1(command, monkeypatch):
 def test_python_m_edaphic():
     done = subprocess.run([sys.executable, "-m", "edaphic", "--version"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"edaphic {__version__}\n", "")
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--memory", "much"), "edaphic: --memory: found 'much'; expected a size such as 500MB, 4GB or 2GiB\n"),
+        (("--workers", "2", "--scheduler", "tcp://a:1"), "edaphic: --workers: given with --scheduler; expected one of them\n"),
+    ],
+)
+def test_bad_places_are_one_line(command, tiny, tmp_path, verb, words, line):
+    path = tiny.copy(tmp_path / "input")
+    status, screen, said = command(verb, path, *words, *(("-o", tmp_path / "run") if verb == "run" else ()))
+    assert (status, screen) == (2, "") and said.splitlines(keepends=True)[-1] == line
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_little_memory_is_refused_before_the_work(command, tiny, tmp_path):
+    path = tiny.copy(tmp_path / "input")
+    status, _, said = command("run", path, "-o", tmp_path / "run", "--memory", "60MB")
+    assert status == 2 and not (tmp_path / "run").exists()
+    assert said.splitlines()[-1].startswith("edaphic: --memory: 60 MB; expected ")
+
+
+def test_a_full_disk_is_one_line(command, monkeypatch):
+    words = "No space left on device"
+    for fault in (OSError(28, words), OSError("1024 requested and 12 written"), ValueError(f"GDAL: {words}")):
+
+        def full(fault: Exception = fault) -> None:
+            raise fault
+
+        monkeypatch.setattr(recipe, "schema", full)
+        status, _, said = command("schema")
+        assert status == 2 and said == (
+            "edaphic: the disk is full; expected room: what is done stays, and the same command goes on with it\n"
+        )

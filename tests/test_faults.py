@@ -188,7 +188,7 @@ def test_fault_that_shows_in_the_work(command, tiny, tmp_path, name):
     path = tiny.copy(tmp_path / "input", change)
     spoil(path.parent)
     out = tmp_path / "run"
-    status, faults, screen = command("run", path, "-o", out, "--workers", 1)
+    status, faults, screen = command("run", path, "-o", out, "--threads", 1)
     assert status == 2 and screen == "" and len(faults) >= 1, faults
     assert all(re.search(expected, line) and "expected" in line for line in faults), faults
     if out.exists():
@@ -305,7 +305,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def start(path: Path, out: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "edaphic", "run", str(path), "-o", str(out), "--workers", "1", "--until", "account"]
+    words = [sys.executable, "-m", "edaphic", "run", str(path), "-o", str(out), "--threads", "1", "--until", "account"]
     return subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 

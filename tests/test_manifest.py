@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from edaphic.errors import RunError
-from edaphic.manifest import key_of, open_run, peak_memory, sha256_of
+from edaphic.manifest import changes, key_of, open_run, peak_memory, sha256_of
+from edaphic.mapping.ledger import LEDGER, Lines
 
 
 def writes(**files):
@@ -134,3 +135,80 @@ def test_peak_memory_sees_a_large_array():
         for i in range(0, len(block), 4096):
             block[i] = 1
     assert large["mb"] > small["mb"] + 150
+
+
+def test_peak_memory_sees_children():
+    script = "import time; block = bytearray(150_000_000); time.sleep(1.2)"
+    with peak_memory(0.01) as alone:
+        pass
+    with peak_memory(0.01) as together:
+        subprocess.run([sys.executable, "-c", script], check=True)
+    assert together["mb"] > alone["mb"] + 120
+
+
+OLD = {"edaphic": "0.1", "numpy": "2.1", "recipe: maps.stats": "a", "input covs/dem.tif": "b", "stage model": "c", "input gone.tif": "d"}
+NEW = {"edaphic": "0.1", "numpy": "2.2", "recipe: maps.stats": "z", "input covs/dem.tif": "z", "stage model": "z", "input new.tif": "e"}
+
+
+def test_what_changed_is_named(tmp_path):
+    with open_run(tmp_path / "run") as manifest:
+        manifest.run_stage("maps", "one", writes(a="1"), parts=OLD)
+        assert manifest.why_again("maps", "two", OLD | {"recipe: maps.stats": "z"}) == "recipe: maps.stats changed"
+        assert manifest.why_again("maps", "two", NEW) == (
+            "numpy 2.1 -> 2.2; recipe: maps.stats changed; input covs/dem.tif changed; stage model made anew; and 2 more"
+        )
+        assert manifest.why_again("maps", "two") == "inputs, recipe or version changed"
+        manifest.forget(["maps"])
+        assert manifest.why_again("maps", "one", OLD) == "asked for anew"
+        manifest.write_run_json(["maps"])
+    assert "parts" not in json.loads((tmp_path / "run/run.json").read_text())["stages"]["maps"]
+    assert changes({"input a": "1"}, {"input b": "1"}) == "input a left out; input b new"
+    assert changes(None, OLD) == changes({}, OLD) == "inputs, recipe or version changed"
+
+
+def test_tiles_of_another_key_are_lost_with_a_word(tmp_path):
+    said: list[str] = []
+    with open_run(tmp_path / "run") as manifest:
+        kept = manifest.partial("maps", "a" * 64, OLD)
+        lines = Lines(kept / LEDGER)
+        for number in (0, 1, 1):
+            lines.append({"t": number})
+        manifest.partial("maps", "a" * 64, OLD, lambda text, *_: said.append(text))
+        assert said == []
+        manifest.partial("maps", "b" * 64, OLD | {"stage model": "z"}, lambda text, *_: said.append(text))
+    assert said == ["note: maps: 2 finished tiles of an interrupted run are not taken up (stage model made anew)"]
+
+
+@pytest.mark.parametrize("harm", ["changed", "vanished"])
+def test_an_input_that_changes_meanwhile_is_not_stamped(tmp_path, harm):
+    path = tmp_path / "dem.tif"
+    path.write_text("as it was")
+
+    def body(work: Path, partial: Path) -> None:
+        (partial / "tile").write_text("half of it")
+        writes(a="1")(work, partial)
+        if harm == "changed":
+            path.write_text("as it is!")
+        else:
+            path.unlink()
+
+    with open_run(tmp_path / "run") as manifest:
+        manifest.hash_inputs([path])
+        with pytest.raises(RunError, match=rf"dem\.tif: {harm} while the run was at work; expected inputs to stay as they are"):
+            manifest.run_stage("maps", "key", body, inputs=[path])
+        assert not manifest.unchanged("maps", "key") and not (tmp_path / "run/profiles").exists()
+        # What was finished from a file that is gone is right; from one that changed, nobody knows.
+        assert (manifest.partial("maps", "key") / "tile").exists() == (harm == "vanished")
+        path.write_text("as it was")
+        manifest.hash_inputs([path])
+        manifest.run_stage("maps", "key", writes(a="1"), inputs=[path])
+        assert manifest.unchanged("maps", "key")
+
+
+def test_an_input_that_is_only_touched_is_the_same(tmp_path):
+    path = tmp_path / "dem.tif"
+    path.write_text("as it was")
+    with open_run(tmp_path / "run") as manifest:
+        manifest.hash_inputs([path])
+        manifest.run_stage("maps", "key", lambda work, partial: os.utime(path, (1, 1)), inputs=[path])
+        assert manifest.finished("maps")

@@ -191,13 +191,33 @@ def test_a_fault_says_what_was_found_and_what_is_expected() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("forest", "expected"),
+    [
+        ("{little_bags: 1}", "1 with 500 trees"),
+        ("{trees: 100, little_bags: 30}", "30 with 100 trees"),
+        ("{trees: 100, little_bags: 20}", "20 with 100 trees"),
+        ("{little_bags: 10}, tune: {over: [trees]}", "beside tune.over: trees"),
+    ],
+)
+def test_little_bags_need_trees_to_fill_them(forest: str, expected: str) -> None:
+    found = faults_of(with_changes(more=f"model: {{forest: {forest}}}\n"))
+    assert len(found) == 1 and f"model.forest.little_bags: found {expected}" in found[0]
+
+
+def test_little_bags_that_fit() -> None:
+    assert parse(with_changes(more="model: {forest: {little_bags: 10}, tune: {over: [max_features]}}\n")).model.forest.little_bags == 10
+    assert parse(SMALL).model.forest.little_bags == 0
+
+
 def test_misspelt_keys_and_words_get_a_suggestion() -> None:
     found = faults_of(with_changes(more="model: {forest: {tree: 5}, target: log_soc_stok}\nevidnce: {}\n"))
     assert len(found) == 3
     assert "found 'log_soc_stok'; expected 'soc_stock'" in found[0]
     assert found[0].endswith("(did you mean 'log_soc_stock'?)")
     assert found[1].endswith(
-        "found an unknown key; expected one of trees, min_samples_leaf, max_features, max_depth, split, engine (did you mean 'trees'?)"
+        "found an unknown key; expected one of trees, min_samples_leaf, max_features, max_depth, split, engine, little_bags (did you mean "
+        "'trees'?)"
     )
     assert found[2].startswith("15: evidnce: ")
     assert found[2].endswith("(did you mean 'evidence'?)")

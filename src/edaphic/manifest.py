@@ -1,8 +1,9 @@
 """The run folder: what is done, from what, and how to leave no half-written file.
 
-A stage writes into a work folder of its own. When it has ended, its files are moved to their places and a stamp is written: the key of the
-stage (a hash of the version, its part of the recipe, its inputs and what the stages before it made) and the SHA-256 of each file. A stage
-whose key and files are unchanged is not run again. What a long stage has finished so far is kept under its key until the stage ends.
+A stage writes into a work folder of its own. When it has ended, its files are moved to their places and a stamp is written: the key of
+the stage (a hash of the version, its part of the recipe, its inputs and what the stages before it made), the parts of that key, and the
+SHA-256 of each file. A stage whose key and files are unchanged is not run again; of one that has to run, the parts tell what changed. What
+a long stage has finished so far is kept under its key until the stage ends.
 """
 
 from __future__ import annotations
@@ -25,9 +26,17 @@ import psutil
 
 from edaphic.errors import RunError
 from edaphic.files import write_text
+from edaphic.mapping.ledger import kept_tiles
+from edaphic.progress import Say, quiet
 
 HIDDEN = ".edaphic"
 _CHUNK = 1 << 20
+_PARTS = "parts.json"
+_MOST_CHANGES = 4
+_LOOK_FOR_CHILDREN = 10
+
+Parts = Mapping[str, str]
+"""What the key of a stage is made of: names such as ``recipe: maps.stats`` or ``input covs/dem.tif``, each with a hash or a version."""
 
 
 def sha256_of(path: Path) -> str:
@@ -101,15 +110,15 @@ class Manifest:
             for name, digest in known["outputs"].items()
         )
 
-    def why_again(self, stage: str, key: str) -> str:
-        """Why a stage has to run, in words."""
+    def why_again(self, stage: str, key: str, parts: Parts | None = None) -> str:
+        """Why a stage has to run, in words; with the parts of its key, what of them changed."""
         known = self.stamp(stage)
         if known is None or known.get("status") == "unfinished":
-            return "not done yet"
+            return "asked for anew" if known is not None and known.get("fresh") else "not done yet"
         if known["key"] == "":
             return "asked for anew"
         if known["key"] != key:
-            return "inputs, recipe or version changed"
+            return changes(known.get("parts"), parts)
         return "its files were changed or removed"
 
     def outputs_digest(self, stage: str) -> str:
@@ -119,34 +128,70 @@ class Manifest:
             raise RunError(f"{self.folder}: stage {stage} is not finished; expected it before the stages after it")
         return key_of(known["outputs"])
 
-    def partial(self, stage: str, key: str) -> Path:
-        """Folder for what a long stage has finished so far; what was kept under another key is removed."""
+    def partial(self, stage: str, key: str, parts: Parts | None = None, say: Say = quiet) -> Path:
+        """Folder for what a long stage has finished so far; what was kept under another key is removed, and that is said."""
         parent = self._hidden / "partial" / stage
         if parent.exists():
-            for other in parent.iterdir():
-                if other.name != key[:16]:
-                    shutil.rmtree(other)
+            for other in sorted(parent.iterdir()):
+                if other.name == key[:16]:
+                    continue
+                lost = kept_tiles(other)
+                if lost:
+                    why = changes(_read_json(other / _PARTS), parts)
+                    say(f"note: {stage}: {lost:,} finished tiles of an interrupted run are not taken up ({why})", 0, 1)
+                shutil.rmtree(other)
         path = parent / key[:16]
         path.mkdir(parents=True, exist_ok=True)
+        if parts is not None and not (path / _PARTS).exists():
+            _write_json(path / _PARTS, dict(parts))
         return path
 
-    def run_stage(self, stage: str, key: str, body: Callable[[Path, Path], None]) -> dict[str, Any]:
+    def run_stage(
+        self,
+        stage: str,
+        key: str,
+        body: Callable[[Path, Path], None],
+        *,
+        parts: Parts | None = None,
+        inputs: Iterable[Path] = (),
+        say: Say = quiet,
+    ) -> dict[str, Any]:
         """Run one stage: ``body(work, partial)`` writes its files into ``work``, as they are to stand in the run folder.
 
         If it fails, nothing in the run folder changes. If it is killed, the next run clears what it left.
+
+        Parameters
+        ----------
+        stage, key : str
+        body : callable
+        parts : mapping of str to str, optional
+            What the key is made of.
+        inputs : iterable of Path
+            Files that the stage reads, hashed by :meth:`hash_inputs`.
+        say : callable
+            Is told of what was kept and cannot be taken up.
+
+        Raises
+        ------
+        RunError
+            An input was changed or removed while the stage was at work: what it made is not taken.
         """
         work = self._hidden / "work" / stage
         if work.exists():
             shutil.rmtree(work)
         work.mkdir(parents=True)
-        partial = self.partial(stage, key)
+        partial = self.partial(stage, key, parts, say)
+        read = sorted(set(inputs))
         start = perf_counter()
         try:
             with peak_memory() as peak:
                 body(work, partial)
+            self._check_inputs(read)
             outputs = {path.relative_to(work).as_posix(): sha256_of(path) for path in _files(work)}
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
+            if any(path.is_file() for path in self._changed(read)):
+                shutil.rmtree(partial, ignore_errors=True)  # some tiles may be of the one state, some of the other
             raise
         before = self.stamp(stage) or {"outputs": {}}
         # While files are replaced, the stamp names old and new ones under no key: killed in between, the next run still knows of all.
@@ -164,6 +209,7 @@ class Manifest:
             "peak_memory_mb": round(peak["mb"], 1),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "status": "done",
+            "parts": dict(parts or {}),
             "outputs": outputs,
         }
         _write_json(self._stamp_path(stage), stamp)
@@ -175,16 +221,22 @@ class Manifest:
         """Let stages run anew, and read all inputs again; files stay until they are replaced."""
         (self._hidden / "inputs.json").unlink(missing_ok=True)
         for stage in stages:
-            self.mark(stage, "unfinished", key="")
+            self.mark(stage, "unfinished", key="", fresh=True)
             shutil.rmtree(self._hidden / "partial" / stage, ignore_errors=True)
+
+    def remove(self, stage: str) -> None:
+        """Take a stage out of the run: its files, what it has finished so far, and what is known of it."""
+        for name in (self.stamp(stage) or {"outputs": {}})["outputs"]:
+            (self.folder / name).unlink(missing_ok=True)
+        self._stamp_path(stage).unlink(missing_ok=True)
+        shutil.rmtree(self._hidden / "partial" / stage, ignore_errors=True)
 
     def hash_inputs(self, paths: Iterable[Path]) -> dict[str, str]:
         """SHA-256 of each input file, remembered by size and time of change so that large files are read once."""
         remembered = _read_json(self._hidden / "inputs.json") or {}
         out, memory = {}, {}
         for path in sorted(set(paths)):
-            facts = path.stat()
-            mark = [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
+            mark = _mark(path)
             known = remembered.get(str(path))
             digest = known[1] if known and known[0] == mark else sha256_of(path)
             memory[str(path)] = [mark, digest]
@@ -192,9 +244,34 @@ class Manifest:
         _write_json(self._hidden / "inputs.json", remembered | memory)
         return out
 
+    def _changed(self, paths: Iterable[Path]) -> list[Path]:
+        """Files that are not what :meth:`hash_inputs` found."""
+        remembered = _read_json(self._hidden / "inputs.json") or {}
+        found = []
+        for path in paths:
+            known = remembered.get(str(path))
+            if known is None:
+                continue
+            try:
+                same = _mark(path) == known[0] or sha256_of(path) == known[1]
+            except OSError:
+                same = False
+            if not same:
+                found.append(path)
+        return found
+
+    def _check_inputs(self, paths: Iterable[Path]) -> None:
+        changed = self._changed(paths)
+        if changed:
+            raise RunError(
+                f"{path}: {'changed' if path.exists() else 'vanished'} while the run was at work; expected inputs to stay as they are "
+                "until it ends: the same command goes on"
+                for path in changed
+            )
+
     def write_run_json(self, stages: Iterable[str]) -> None:
         """Write ``run.json``: the head and what is known of each finished stage, in order."""
-        done = {stage: stamp for stage in stages if (stamp := self.stamp(stage)) is not None}
+        done = {stage: _without_parts(stamp) for stage in stages if (stamp := self.stamp(stage)) is not None}
         _write_json(self.folder / "run.json", self.head | {"stages": done})
 
     def refresh_run_json(self, stages: Iterable[str]) -> None:
@@ -202,6 +279,39 @@ class Manifest:
         known = _read_json(self.folder / "run.json") or {}
         self.head = {name: value for name, value in known.items() if name != "stages"}
         self.write_run_json(stages)
+
+
+def changes(before: Any, now: Parts | None) -> str:
+    """What differs between the parts of two keys, in words.
+
+    >>> changes({"edaphic": "0.1", "input a.tif": "12"}, {"edaphic": "0.2", "input a.tif": "34", "recipe: maps.stats": "56"})
+    'edaphic 0.1 -> 0.2; input a.tif changed; recipe: maps.stats new'
+    """
+    if not isinstance(before, Mapping) or not before or now is None:
+        return "inputs, recipe or version changed"
+    found = []
+    for name in [*before, *(name for name in now if name not in before)]:
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if old is None or new is None:
+            found.append(f"{name} {'new' if old is None else 'left out'}")
+        elif name.startswith(("recipe: ", "input ")):
+            found.append(f"{name} changed")
+        else:
+            found.append(f"{name} made anew" if name.startswith("stage ") else f"{name} {old} -> {new}")
+    more = len(found) - _MOST_CHANGES
+    return "; ".join([*found[:_MOST_CHANGES], *([f"and {more} more"] if more > 0 else [])]) or "inputs, recipe or version changed"
+
+
+def _without_parts(stamp: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stamp.items() if name not in ("parts", "fresh")}
+
+
+def _mark(path: Path) -> list[int]:
+    """Size, time of change and number of a file: with the same, it is taken to hold the same."""
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -259,14 +369,22 @@ def _alive(holder: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def peak_memory(every_s: float = 0.05) -> Iterator[dict[str, float]]:
-    """Largest resident memory of this process while the block runs, sampled; in ``["mb"]`` (10^6 bytes) afterwards."""
+    """Largest resident memory of this process and its children while the block runs, sampled; in ``["mb"]`` (10^6 bytes) afterwards.
+
+    Pages that processes share count for each of them: it is an upper bound.
+    """
     process = psutil.Process()
     peak = {"mb": process.memory_info().rss / 1e6}
     stop = threading.Event()
 
     def watch() -> None:
+        children: list[psutil.Process] = []
+        turn = 0
         while not stop.wait(every_s):
-            peak["mb"] = max(peak["mb"], process.memory_info().rss / 1e6)
+            if turn % _LOOK_FOR_CHILDREN == 0:
+                children = process.children(recursive=True)  # it reads the table of all processes
+            turn += 1
+            peak["mb"] = max(peak["mb"], (process.memory_info().rss + sum(map(_resident, children))) / 1e6)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -275,6 +393,13 @@ def peak_memory(every_s: float = 0.05) -> Iterator[dict[str, float]]:
     finally:
         stop.set()
         watcher.join()
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # it has ended
+        return 0
 
 
 def machine() -> dict[str, Any]:

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import rasterio
 from odc.geo.geobox import GeoBox
 
 from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.files import write_text
-from edaphic.manifest import Manifest, key_of, machine, open_run
+from edaphic.manifest import Manifest, Parts, key_of, machine, open_run
+from edaphic.mapping.place import Place, read_memory
+from edaphic.mapping.plan import CACHE, LEAST_CACHE, USUAL_CACHE
+from edaphic.mapping.room import check_room, free, full_disk
 from edaphic.progress import Listener, silent
 from edaphic.recipe import Recipe
-from edaphic.stages import PARTS, STAGES, Job, check_makings, grid_of, heeded, sources_of
+from edaphic.stages import (
+    ON_DEMAND,
+    PARTS,
+    STAGES,
+    Job,
+    check_makings,
+    check_maps,
+    check_monte_carlo,
+    grid_of,
+    heeded,
+    sources_of,
+    stages_of,
+)
 from edaphic.stages.inputs import inputs_of
+from edaphic.stages.size import Size, size_of
 from edaphic.stages.soil import read_checked
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
@@ -29,35 +47,26 @@ DECIDING = ("numpy", "scikit-learn", "numba", "scipy", "rasterio", "pandas")
 
 DEMO_FOLDERS = ("input", "run")
 
+LEAST_SHARE = 0.2
+"""Part of the estimated room on disk without which maps clearly cannot be written: masks and compression may spare the rest."""
 
-@dataclass(frozen=True)
-class Size:
-    """The work ahead: cells of the grid, rows of the tables, megabytes on disk and in memory, minutes on this machine.
-
-    ``values``: how the quantities of the tables were understood; ``notes``: what is allowed but looks odd;
-    ``contents``: address and hash of the content of every database table.
-    """
-
-    cells: int
-    layers: int
-    covariates: int
-    profiles: int
-    horizons: int
-    disk_mb: float
-    memory_mb: float
-    minutes: float
-    values: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    contents: tuple[tuple[str, str], ...] = ()
+FULL_BYTES = 2_000_000
+"""A disk with less room than this is called full where a stage could not write."""
 
 
-def check(recipe_path: Path) -> tuple[Recipe, Size]:
+def check(recipe_path: Path, place: Place | None = None) -> tuple[Recipe, Size]:
     """Everything that can be known before the work starts.
+
+    Parameters
+    ----------
+    recipe_path : Path
+    place : Place, optional
+        Where tiles will be computed; threads on all cores of this machine unless given.
 
     Raises
     ------
     EdaphicError
-        All faults of the recipe; or, if it can be read, all faults of the files it names.
+        All faults of the recipe; or, if it can be read, all faults of the files it names; or work that the memory clearly does not allow.
     """
     told = recipe.load(recipe_path)
     faults = recipe.check_files(told, recipe_path)
@@ -82,7 +91,10 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     faults += _check_names(told, kinds)
     made_faults, made_notes = check_makings(told, recipe_path)
     faults += made_faults
-    faults += _check_others(told, recipe_path, grid)
+    map_faults, map_notes = check_maps(told, recipe_path, grid)
+    faults += _check_others(told, recipe_path, grid) + map_faults
+    monte_carlo_faults, monte_carlo = check_monte_carlo(told, kinds, grid, rows[0])
+    faults += monte_carlo_faults
     raw = pd.concat([reading.table for reading in readings], ignore_index=True)
     outside = _share_outside(raw, grid)
     carried = set.intersection(*(set(source.covariates) for source in told.profiles.sources))
@@ -91,13 +103,14 @@ def check(recipe_path: Path) -> tuple[Recipe, Size]:
     if faults:
         raise EdaphicError(faults)
     # The sources have been checked above: they are opened only.
-    faults, suspects = covariates.nodata_doubts(covariates.Stack(grid, tuple(covariates.open_any(source, grid) for source in sources)))
+    layers = tuple(covariates.open_any(source, grid) for source in sources)
+    faults, suspects = covariates.nodata_doubts(covariates.Stack(grid, layers))
     if faults:
         raise EdaphicError(faults)
-    notes = profiles.doubts(raw) + covariates.class_doubts(sources) + _first(suspects) + made_notes
+    notes = profiles.doubts(raw) + covariates.class_doubts(sources) + _first(suspects) + made_notes + map_notes + monte_carlo
     if outside > 0.2:
         notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
-    size = _size(told, (grid.shape[0], grid.shape[1]), len(kinds), rows)
+    size = size_of(told, grid, layers, len(kinds), rows, place or Place(threads=os.cpu_count() or 1))
     lines = [line for reading in readings for line in reading.understood]
     contents = [
         (source.horizons, _content_hash(reading.table))
@@ -192,43 +205,6 @@ def _check_others(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
     return faults
 
 
-def _size(told: Recipe, shape: tuple[int, int], layers: int, rows: Sequence[int]) -> Size:
-    """Rough figures, from seconds per tree, row and feature on one core of a common machine; meant to tell minutes from days."""
-    cells = shape[0] * shape[1]
-    intervals = len(told.profiles.layers) + (recipe.whole_layer(told) is not None)
-    training = max(1, rows[0] * intervals // 2)
-    trees = told.model.forest.trees
-    features = max(1.0, 0.35 * layers)
-    grow_s = 4e-7 * trees * training * features
-    tune_s = 4e-7 * told.model.tune.trees * training * features * told.model.tune.candidates * (told.model.tune.folds - 1)
-    learn_s = grow_s + tune_s + _search_s(told, training, layers)
-    evidence_s = learn_s * (told.evidence.folds - 1) * len(told.evidence.all_designs) + grow_s * (told.evidence.folds - 1)
-    map_s = 4e-7 * trees * cells * intervals
-    cores = max(1, machine()["cores"] or 1)
-    members = 0.64 * trees * training
-    model_mb = (members * 8 + members / 3 * 60) / 1e6
-    tile_mb = told.maps.window**2 * (layers * 12 + intervals * 40) / 1e6
-    disk = cells * 4 * intervals * len(told.maps.stats) * 1.4 / 1e6 + model_mb
-    return Size(
-        cells=cells,
-        layers=len(told.profiles.layers),
-        covariates=layers,
-        profiles=int(rows[0]),
-        horizons=int(rows[1]),
-        disk_mb=disk + cells * intervals * 20 / 1e6,
-        memory_mb=400 + 4 * model_mb + 2 * tile_mb,
-        minutes=(learn_s + evidence_s + map_s) / cores / 60 + 0.3,
-    )
-
-
-def _search_s(told: Recipe, training: int, layers: int) -> float:
-    """Seconds of one search for covariates: forests on half of the covariates, for each subset and fold."""
-    select = told.model.select
-    best = min(select.best, layers)
-    subsets: int = {"none": 0, "exhaustive": 2**best - 1, "forward": layers * (layers + 1) // 2, "backward": layers}[select.method]
-    return 4e-7 * select.trees * training * max(1.0, 0.35 * best / 2) * (select.folds - 1) * subsets
-
-
 def run(
     recipe_path: Path,
     out: Path,
@@ -236,9 +212,12 @@ def run(
     until: str | None = None,
     fresh: bool = False,
     workers: int = 1,
+    processes: int = 0,
+    scheduler: str | None = None,
+    memory: str | int | None = None,
     listener: Listener | None = None,
 ) -> Path:
-    """Run a recipe.
+    """Run a recipe. No output depends on where it is computed: on how many threads, by which workers, with how much memory.
 
     Parameters
     ----------
@@ -250,28 +229,49 @@ def run(
     fresh : bool
         Run every stage anew.
     workers : int
-        Threads; results do not depend on it.
+        Threads.
+    processes : int
+        Dask workers of this machine that compute the tiles of maps, instead of threads. A script that asks for them has to begin its work
+        under ``if __name__ == "__main__":``.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers compute the tiles; they must see the inputs under the same paths.
+    memory : str or int, optional
+        What all processes of this machine together may have at their peak: bytes, or a size such as "4GB". Work that clearly needs more is
+        refused before it starts. Half of what is free now, for the tiles of maps, unless given.
     listener : Listener, optional
 
     Returns
     -------
     Path
         The run folder.
+
+    Raises
+    ------
+    EdaphicError
+        Whatever the user can mend. What is done stays, and the same call goes on with it.
     """
     hear = listener or silent()
+    place = Place(workers, processes, scheduler, read_memory(memory))
     hear.stage("check", "recipe and inputs")
-    told, size = check(recipe_path)
+    told, size = check(recipe_path, place)
     for note in size.notes:
         hear.step(f"note: {note}", 0, 1)
-    names = list(STAGES)
+    stages = stages_of(told)
+    names = list(stages)
     if until is not None and until not in names:
         raise RunError(f"--until {until}: no such stage; expected one of {', '.join(names)}")
     wanted = names[: names.index(until) + 1] if until else names
-    with open_run(out) as manifest:
+    with open_run(out) as manifest, bounded_blocks(place):
+        if "maps" in wanted and not manifest.finished("maps"):
+            check_room(out, LEAST_SHARE * size.disk_mb * 1e6, f"the maps and their tiles (about {size.disk_mb:,.0f} MB)")
+        for note in _replaced(out, told):
+            hear.step(f"note: {note}", 0, 1)
         libraries = {name: installed_version(name) for name in DECIDING}
-        job = Job(told, recipe_path, out, workers, __version__, _hash_of(told), hear.step, libraries)
+        job = Job(told, recipe_path, out, workers, __version__, _hash_of(told), hear.step, libraries, place=place)
         if fresh:
             manifest.forget(names)
+        for name in set(ON_DEMAND) - set(names):
+            manifest.remove(name)
         inputs = inputs_of(told, recipe_path, names)
         digests = manifest.hash_inputs(path for paths in inputs.stages.values() for path in paths)
         named = {name: {_named(job, path): digests[str(path)] for path in paths} for name, paths in inputs.stages.items()}
@@ -281,20 +281,62 @@ def run(
         manifest.head.update(_head(job, dict(sorted(item for files in named.values() for item in files.items()))))
         write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))
         for name in wanted:
+            parts = _parts(job, name, manifest, named[name])
             key = _key(job, name, manifest, named[name])
             if manifest.unchanged(name, key):
                 manifest.mark(name, "done")
                 hear.stage(name, "unchanged, skipped")
                 continue
-            hear.stage(name, manifest.why_again(name, key))
+            hear.stage(name, manifest.why_again(name, key, parts))
             for later in names[names.index(name) + 1 :]:
                 manifest.mark(later, "stale")
-            body = STAGES[name]
-            stamp = manifest.run_stage(name, key, lambda work, partial, body=body: body(job, work, partial))  # type: ignore[misc]
-            manifest.write_run_json(names)
+            body = stages[name]
+            with _full_disk_told(out):
+                stamp = manifest.run_stage(
+                    name,
+                    key,
+                    lambda work, partial, body=body: body(job, work, partial),  # type: ignore[misc]
+                    parts=parts,
+                    inputs=inputs.stages[name],
+                    say=hear.step,
+                )
+                manifest.write_run_json(names)
             hear.end(stamp["seconds"])
         manifest.write_run_json(names)
     return out
+
+
+@contextmanager
+def bounded_blocks(place: Place) -> Iterator[None]:
+    """GDAL keeps a twentieth of the machine's memory in blocks unless it is told otherwise, which a promise about memory cannot allow."""
+    with rasterio.Env(GDAL_CACHEMAX=int(min(USUAL_CACHE, max(CACHE * place.allowed(), LEAST_CACHE)))):
+        yield
+
+
+@contextmanager
+def _full_disk_told(out: Path) -> Iterator[None]:
+    """Libraries say many things when a disk is full; what the user has to know is that."""
+    try:
+        yield
+    except EdaphicError as fault:
+        if free(out) < FULL_BYTES and "disk is full" not in str(fault):
+            raise full_disk(out) from fault
+        raise
+
+
+def _replaced(out: Path, told: Recipe) -> list[str]:
+    """What is said where a run folder holds a run of another recipe."""
+    path = out / "recipe.yaml"
+    if not path.is_file():
+        return []
+    try:
+        before = recipe.load(path)
+    except EdaphicError:
+        return []  # of another version, or damaged: its stages run anew and say so
+    changed = [f"its name is {before.name!r}, not {told.name!r}"] if before.name != told.name else []
+    ours, theirs = ([Path(source.horizons).name for source in of.profiles.sources] for of in (told, before))
+    changed += [f"its profiles are {', '.join(theirs)}, not {', '.join(ours)}"] if ours != theirs else []
+    return [f"{out} holds a run of another recipe ({'; '.join(changed)}); its files are replaced stage by stage"] if changed else []
 
 
 def rebuild_report(out: Path) -> Path:
@@ -317,7 +359,7 @@ def rebuild_report(out: Path) -> Path:
         job = Job(told, out / "recipe.yaml", out, 1, __version__, _hash_of(told), lambda *_: None)
         key = (manifest.stamp("report") or {}).get("key", "")
         manifest.run_stage("report", key, lambda work, partial: STAGES["report"](job, work, partial))
-        manifest.refresh_run_json(STAGES)
+        manifest.refresh_run_json(stages_of(told))
     return out / "report.html"
 
 
@@ -379,6 +421,7 @@ def _head(job: Job, inputs: Mapping[str, str]) -> dict[str, Any]:
         "versions": {name: installed_version(name) for name in LIBRARIES},
         "machine": machine(),
         "workers": job.workers,
+        "place": asdict(job.place),
     }
 
 
@@ -389,6 +432,7 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
     "model": ("profiles", "covariates"),
     "evidence": ("profiles", "covariates", "model"),
     "maps": ("profiles", "rasters", "covariates", "model", "evidence"),
+    "montecarlo": ("profiles", "rasters", "covariates", "model", "evidence"),
     "account": ("rasters", "maps"),
     "report": ("profiles", "rasters", "covariates", "model", "evidence", "maps", "account"),
 }
@@ -401,6 +445,16 @@ def _named(job: Job, path: Path) -> str:
         return Path(os.path.relpath(path, job.path("."))).as_posix()
     except ValueError:  # another drive
         return path.as_posix()
+
+
+def _parts(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) -> Parts:
+    """What the key of a stage is made of, each with a name that a user knows."""
+    found = {"edaphic": job.version} | {name: str(job.libraries[name]) for name in sorted(job.libraries)}
+    for part, value in heeded(job.recipe, PARTS[stage]).items():
+        inner = {f"{part}.{key}": own for key, own in value.items()} if isinstance(value, dict) else {part: value}
+        found |= {f"recipe: {name}": key_of({"": own})[:16] for name, own in inner.items()}
+    found |= {f"input {name}": digest[:16] for name, digest in sorted(inputs.items())}
+    return found | {f"stage {name}": manifest.outputs_digest(name)[:16] for name in BEFORE[stage]}
 
 
 def _key(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) -> str:
@@ -422,11 +476,13 @@ def summary_lines(out: Path) -> list[str]:
     stocks = out / "tables" / "stocks.csv"
     if stocks.is_file():
         table = pd.read_csv(stocks)
+        dated = "period" in table and table["period"].notna().any()
         for row in table[table["by"] == "all"].itertuples():
+            bounds = f"; fully correlated bound {row.fully_correlated_low_Tg:.4g} to {row.fully_correlated_high_Tg:.4g} Tg"
+            what = f"{f'{row.period}, ' if dated else ''}{row.top_cm:g}-{row.bottom_cm:g} cm"
             lines.append(
-                f"{row.top_cm:g}-{row.bottom_cm:g} cm: {row.total_Tg:.4g} Tg on {row.area_km2:,.0f} km2 "
-                f"({row.mean_kg_m2:.2f} kg/m2; fully correlated bound {row.fully_correlated_low_Tg:.4g} to "
-                f"{row.fully_correlated_high_Tg:.4g} Tg)"
+                f"{what}: {row.total_Tg:.4g} Tg on {row.area_km2:,.0f} km2 "
+                f"({row.mean_kg_m2:.2f} kg/m2{bounds if not dated or not str(row.period).startswith('mean') else ''})"
             )
     lines.append(f"report: {out / 'report.html'}")
     return lines

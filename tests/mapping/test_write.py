@@ -317,7 +317,7 @@ def test_the_style_has_the_structure_that_qgis_reads(finished: Path) -> None:
     assert legend is not None and legend.get("suffix") == " kg/m2"
 
 
-@pytest.mark.parametrize(("name", "peer"), [("sequential", "viridis"), ("uncertainty", "cividis")])
+@pytest.mark.parametrize(("name", "peer"), [("sequential", "viridis"), ("uncertainty", "cividis"), ("probability", "PuOr_r")])
 def test_ramps_are_those_of_matplotlib(name: str, peer: str) -> None:
     assert list(RAMPS[name]) == [to_hex(matplotlib.colormaps[peer](share)) for share in np.linspace(0.0, 1.0, 9)]
 

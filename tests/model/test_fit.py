@@ -6,7 +6,7 @@ import pytest
 
 from edaphic.errors import ModelError
 from edaphic.model.artefact import load, save
-from edaphic.model.fit import TARGETS, answer, combine_means, fit, training_table
+from edaphic.model.fit import TARGETS, TrainingTable, answer, combine_means, fit, training_table
 from edaphic.model.forest import Settings
 from edaphic.model.tuning import candidates, tune
 
@@ -99,6 +99,49 @@ def test_damaged_artefacts_are_one_clear_error(world, tmp_path, damage):
     with pytest.raises(ModelError) as fault:
         load(tmp_path)
     assert len(fault.value.faults) == 1
+
+
+@pytest.mark.parametrize("form", ["3d", "layers"])
+def test_the_whole_depth_trains_nothing(world, form):
+    layers, points, kinds = world
+    model = fitted(world, "log_soc_density", form)
+    assert len(model.forests) == (1 if form == "3d" else 2)
+    assert sum(len(forest.values) for forest in model.forests) == 240
+    table_target = TARGETS["log_soc_density"]
+    table = training_table(layers, list(points.index), (*LAYERS, WHOLE), table_target)
+    single = table.take(np.flatnonzero(table.interval < 2))
+    options = dict(name="m", layers=LAYERS, whole=WHOLE, settings=Settings(40, 1.0, 3), seed=1, form=form, target=table_target)
+    again = fit(single, points, kinds, **options)
+    np.testing.assert_array_equal(model.forests[0].threshold, again.forests[0].threshold)
+    np.testing.assert_array_equal(model.depth_correlation, again.depth_correlation)
+    # Weights of rows of the whole count nothing either.
+    weights = np.where(table.interval < 2, 1.0, np.nan)
+    np.testing.assert_array_equal(model.forests[0].threshold, fit(table, points, kinds, **options, weights=weights).forests[0].threshold)
+
+
+@pytest.mark.parametrize("form", ["3d", "layers"])
+@pytest.mark.parametrize("bag", [0, 4])
+def test_errors_of_layers_go_together_as_they_were_made(form, bag):
+    rng = np.random.default_rng(7)
+    points = pd.DataFrame({"wet": rng.normal(size=500)}, index=[f"p{i}" for i in range(500)])
+    shared, own = rng.normal(size=500), rng.normal(size=500)
+    errors = np.column_stack([shared, 0.6 * shared + 0.8 * own])
+    values = np.exp(1 + points[["wet"]].to_numpy() + 0.5 * errors)
+    ids = np.array(list(points.index) * 2, dtype=object)
+    table = TrainingTable(ids, np.repeat([0, 1], 500), values.T.ravel(), 0, np.ones(1000), np.zeros(1000))
+    options = dict(name="m", layers=LAYERS, whole=WHOLE, settings=Settings(40, 1.0, 5, little_bags=bag), seed=1, form=form)
+    model = fit(table, points, {"wet": "continuous"}, target=TARGETS["log_soc_density"], **options)
+    assert model.depth_correlation[0, 1] == pytest.approx(0.6, abs=0.1) and model.notes == ()
+
+
+def test_layers_that_no_profile_has_in_common_are_noted(world):
+    layers, points, kinds = world
+    number = layers["profile_id"].str[1:].astype(int)
+    apart = layers[(layers["bottom_cm"] == 30) & (number < 60) | (layers["top_cm"] == 30) & (number >= 60)]
+    table = training_table(apart, list(points.index), (*LAYERS, WHOLE), TARGETS["soc_stock"])
+    options = dict(name="m", layers=LAYERS, whole=WHOLE, settings=Settings(10), seed=1)
+    model = fit(table, points, kinds, target=TARGETS["soc_stock"], form="3d", **options)
+    assert (model.depth_correlation == 1).all() and "taken to go together fully" in model.notes[0]
 
 
 def test_values_of_zero_are_raised_and_counted(world):

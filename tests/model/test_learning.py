@@ -168,6 +168,27 @@ def test_covariates_made_of_carbon_are_flagged_or_dropped():
         learn(learner(kinds=kinds, drop_derived=True), table, points[["total_n"]], Halves())
 
 
+@pytest.mark.parametrize("zone", [None, "rock"])
+def test_little_bags_are_those_of_the_model_and_of_no_trial(zone):
+    table, points = landscape()
+    plain = learn(learner(trees=20, zone=zone, fewest_in_zone=15), table, points, Halves())
+    bagged = learn(learner(trees=20, zone=zone, fewest_in_zone=15, little_bags=5), table, points, Halves())
+    pd.testing.assert_frame_equal(plain.tuning, bagged.tuning)
+    parts = [bagged.model] if zone is None else [bagged.model.everywhere, *(part for _, part in bagged.model.models)]
+    assert all(part.forests[0].bag == 5 and part.settings.little_bags == 5 and part.se_prior.shape == (3, 2) for part in parts)
+    assert bagged.settings == plain.settings
+
+
+def test_what_is_assumed_of_errors_of_layers_is_said_by_zone():
+    table, points = landscape()
+    # Upper layers of some profiles, lower layers of the others: no profile has both.
+    number = np.array([int(name[1:]) for name in table.profile_id])
+    apart = table.take(np.flatnonzero((table.interval == 0) & (number % 2 == 0) | (table.interval == 1) & (number % 2 == 1)))
+    model, notes = refit(learner(zone="rock", fewest_in_zone=10), apart, points, ["wet"], Settings(10))
+    assert (model.everywhere.depth_correlation == 1).all()
+    assert "go together fully" in notes[0] and all(note.startswith(f"rock {zone}: ") for note, (zone, _) in zip(notes[1:], model.models))
+
+
 # Weights --------------------------------------------------------------------------------------------------------------
 
 
@@ -189,11 +210,13 @@ def test_weights_by_error_are_the_inverse_of_what_is_not_explained_and_the_error
     noisy = replace(table, sd=sd)
     how = learner(weighting="error")
     model, notes = refit(how, noisy, points, ["wet", "rock"], Settings(12))
-    _, features = encoded(how, noisy, points[["wet", "rock"]])
-    _, oob = train_oob(features, table.values, Settings(12), log=True, seed=1, workers=1)
+    # The whole depth trains nothing, so it tells no weights either.
+    single = noisy.take(np.flatnonzero(noisy.interval < 2))
+    _, features = encoded(how, single, points[["wet", "rock"]])
+    _, oob = train_oob(features, single.values, Settings(12), log=True, seed=1, workers=1)
     known = np.isfinite(oob)
-    residual = np.mean((oob - np.log(table.values))[known] ** 2)
-    rest = max(residual - np.mean(sd**2), residual / 10)
+    residual = np.mean((oob - np.log(single.values))[known] ** 2)
+    rest = max(residual - np.mean(single.sd**2), residual / 10)
     ratio = (rest + 0.25) / (rest + 0.0025)
     assert notes == [f"weights: by the error of values; the largest weight is {ratio:.3g} times the smallest"]
     by_hand, _ = refit(learner(weighting="rows"), replace(table, weight=1 / (rest + sd**2)), points, ["wet", "rock"], Settings(12))

@@ -163,19 +163,19 @@ def spoil_arrays(name, change):
 
 
 SPOILT = {
-    "an earlier format": (spoil_json(lambda told: told.update(format=1)), "format 1; expected 2"),
-    "no target of that name": (spoil_json(lambda told: told.update(target="gold")), "not a readable model"),
-    "no model of all": (spoil_json(lambda told: told["parts"].pop("all")), "not a readable model"),
-    "a zone that is no number": (spoil_json(lambda told: told["parts"].update(zone_x=told["parts"].pop("zone_3"))), "not a readable model"),
-    "a list": (lambda folder: (folder / "model.json").write_text("[]"), "not a readable model"),
-    "half a file": (lambda folder: (folder / "forest.npz").write_bytes((folder / "forest.npz").read_bytes()[:900]), "not a readable model"),
-    "children outside": (spoil_arrays("zone_3_0_right", lambda a: a + 10**6), "lead outside"),
-    "features outside": (spoil_arrays("zone_3_0_feature", lambda a: np.where(a >= 0, 50, a).astype(a.dtype)), "lead outside"),
-    "members outside": (spoil_arrays("all_0_member_rank", lambda a: a + 10**6), "lead outside"),
-    "no roots": (spoil_arrays("all_0_roots", lambda a: a[:0]), "lead outside"),
-    "fractions for indices": (spoil_arrays("all_0_left", lambda a: a + 0.5), "left: odd shape or type"),
-    "a table for a column": (spoil_arrays("all_0_threshold", lambda a: a[:, None]), "threshold: odd shape or type"),
-    "words": (spoil_arrays("all_0_values", lambda a: a.astype(str)), "values: odd shape or type"),
+    "an earlier format": (spoil_json(lambda told: told.update(format=1)), "format 1, made by an older version"),
+    "no target of that name": (spoil_json(lambda told: told.update(target="gold")), "altered or damaged"),
+    "no model of all": (spoil_json(lambda told: told["parts"].pop("all")), "altered or damaged"),
+    "a zone that is no number": (spoil_json(lambda told: told["parts"].update(zone_x=told["parts"].pop("zone_3"))), "altered or damaged"),
+    "a list": (lambda folder: (folder / "model.json").write_text("[]"), "not a readable document"),
+    "half a file": (lambda folder: (folder / "forest.npz").write_bytes((folder / "forest.npz").read_bytes()[:900]), "altered or cut short"),
+    "children outside": (spoil_arrays("zone_3_0_right", lambda a: a + 10**6), "altered or cut short"),
+    "features outside": (spoil_arrays("zone_3_0_feature", lambda a: np.where(a >= 0, 50, a).astype(a.dtype)), "altered or cut short"),
+    "members outside": (spoil_arrays("all_0_member_rank", lambda a: a + 10**6), "altered or cut short"),
+    "no roots": (spoil_arrays("all_0_roots", lambda a: a[:0]), "altered or cut short"),
+    "fractions for indices": (spoil_arrays("all_0_left", lambda a: a + 0.5), "altered or cut short"),
+    "a table for a column": (spoil_arrays("all_0_threshold", lambda a: a[:, None]), "altered or cut short"),
+    "words": (spoil_arrays("all_0_values", lambda a: a.astype(str)), "altered or cut short"),
 }
 
 

@@ -26,7 +26,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def start(path: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "edaphic", "run", str(path), "-o", str(out), "--workers", "2", *more]
+    words = [sys.executable, "-m", "edaphic", "run", str(path), "-o", str(out), "--threads", "2", *more]
     return subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 

@@ -9,7 +9,8 @@ import pytest
 from edaphic.errors import ModelError
 from edaphic.model.fit import TARGETS, TrainingTable, answer, fit
 from edaphic.model.forest import Settings
-from edaphic.model.zones import ZonedModel
+from edaphic.model.traverse import Wish
+from edaphic.model.zones import ZonedModel, ask, reply_all
 from edaphic.validate.crossval import (
     LEVELS,
     by_layer,
@@ -72,6 +73,21 @@ def test_the_whole_is_the_sum_of_its_layers(world):
     below = said.loc[(said["top_cm"] == 30), "predicted"].to_numpy()
     np.testing.assert_allclose(said.loc[whole, "predicted"], parts[0] + below)
     assert not is_whole(said, None).any()
+
+
+@pytest.mark.parametrize("form", ["3d", "layers"])
+@pytest.mark.parametrize("target", ["log_soc_density", "soc"])
+def test_the_whole_is_answered_as_in_the_maps(world, form, target):
+    """What is scored and calibrated is what maps show: one pass over all depths, joint realisations and all."""
+    model = model_of(world, form, target)
+    said = predict_rows(model, *world, LEVELS_OF_LIMITS, world[0])
+    cells = world[1][list(model.covariates)].to_numpy()
+    maps = reply_all(ask(model, cells), Wish((0.05, 0.5, 0.95)))
+    for i, (top, bottom) in enumerate(model.intervals):
+        rows = said[(said["top_cm"] == top) & (said["bottom_cm"] == bottom)]
+        for name, values in (("predicted", maps.mean), ("predicted_fit", maps.mean_fit), ("spread", maps.spread)):
+            np.testing.assert_allclose(rows[name], values[i], rtol=1e-9, err_msg=f"{name} {i}")
+        np.testing.assert_allclose(rows[["q05_raw", "q50", "q95_raw"]], maps.quantiles[i], rtol=1e-9)
 
 
 def test_quantiles_rise_and_may_be_left_out(world):

@@ -137,7 +137,7 @@ def compare_maps(
             both = np.isfinite(our) & np.isfinite(their)
             area = np.nan_to_num(cell_area_m2(grid, window)[both], nan=0.0)
             moments.add(our[both], their[both])
-            sums.add("", np.array([area.sum(), (area * our[both]).sum(), (area * their[both]).sum()]))
+            sums.add_cells("", np.stack([area, area * our[both], area * their[both]]))
             thinned = both & _lattice(window, step)
             ranked.append(np.stack([our[thinned], their[thinned]]))
     pairs = np.concatenate(ranked, axis=1)

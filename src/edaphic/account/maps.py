@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,8 @@ def quantile_names(interval: float) -> tuple[str, str]:
 
 
 @contextmanager
-def open_maps(paths: Mapping[str, Path], grid: GeoBox, unit: str) -> Iterator[dict[str, Reader]]:
-    """Open stock maps together, as readers of float64 values in kg/m2.
+def open_maps(paths: Mapping[str, Path], grid: GeoBox, unit: str) -> Iterator[dict[str, MapReader]]:
+    """Open stock maps together, as readers of float64 values in kg/m2, scale and offset applied.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def open_maps(paths: Mapping[str, Path], grid: GeoBox, unit: str) -> Iterator[di
     to_internal([], "soc_stock", unit, "maps")
     faults: list[str] = []
     with ExitStack() as stack:
-        readers: dict[str, Reader] = {}
+        readers: dict[str, MapReader] = {}
         for name, path in paths.items():
             if not path.is_file():
                 faults.append(f"{path}: no such map")
@@ -83,7 +84,7 @@ def open_maps(paths: Mapping[str, Path], grid: GeoBox, unit: str) -> Iterator[di
                 faults.append(f"{path}: cannot be read ({error})")
                 continue
             faults += _faults(dataset, path, grid, unit)
-            readers[name] = _reader(dataset, path, unit)
+            readers[name] = MapReader(dataset, path, unit)
         if faults:
             raise RasterError(dict.fromkeys(faults))
         yield readers
@@ -106,16 +107,29 @@ def _grid_name(height: int, width: int, affine: Affine, crs: object) -> str:
     return f"{height} x {width} cells of {affine.a:g} from {affine.c:g}, {affine.f:g} in {text[:40]}"
 
 
-def _reader(dataset: DatasetReader, path: Path, unit: str) -> Reader:
-    def read(window: Window) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class MapReader:
+    """Reads windows of an open map, scale and offset applied; ``error`` is the largest rounding error of what it reads, kg/m2."""
+
+    dataset: DatasetReader
+    path: Path
+    unit: str
+
+    @property
+    def error(self) -> float:
+        """Half a step of a map of whole numbers, 0 of one that stores its numbers as they are."""
+        if np.dtype(self.dataset.dtypes[0]).kind == "f":
+            return 0.0
+        return float(to_internal(0.5 * abs(float(self.dataset.scales[0])), "soc_stock", self.unit))
+
+    def __call__(self, window: Window) -> NDArray[np.float64]:
         place = Pixels(window.col, window.row, window.width, window.height)
         try:
-            masked = dataset.read(1, window=place, masked=True)
+            masked = self.dataset.read(1, window=place, masked=True)
         except RasterioError as error:
-            raise RasterError(f"{path}: cannot be read at {window} ({error})") from error
-        return to_internal(masked.astype(np.float64).filled(np.nan), "soc_stock", unit)
-
-    return read
+            raise RasterError(f"{self.path}: cannot be read at {window} ({error})") from error
+        values = masked.astype(np.float64).filled(np.nan) * self.dataset.scales[0] + self.dataset.offsets[0]
+        return to_internal(values, "soc_stock", self.unit)
 
 
 def check_shape(values: NDArray[np.floating], window: Window, what: str) -> NDArray[np.floating]:

@@ -6,7 +6,24 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _summed(values: NDArray[np.float64], cells: NDArray[np.intp], every: bool, found: NDArray[np.float64]) -> None:
+    """Sum of each row over cells (or all), and what its rounding lost (Neumaier 1974)."""
+    for row in range(values.shape[0]):
+        total, lost = 0.0, 0.0
+        for place in range(values.shape[1] if every else cells.size):
+            part = values[row, place if every else cells[place]]
+            new = total + part
+            lost += (total - new) + part if abs(total) >= abs(part) else (part - new) + total
+            total = new
+        found[0, row], found[1, row] = total, lost
+
+
+_NO_CELLS = np.zeros(0, dtype=np.intp)
 
 
 class Sums:
@@ -36,6 +53,20 @@ class Sums:
         larger = np.abs(total) >= np.abs(part)
         lost = lost + np.where(larger, (total - new) + part, (part - new) + total)
         self._sums[key] = (new, lost)
+
+    def add_cells(self, key: Hashable, values: NDArray[np.float64], cells: NDArray[np.intp] | None = None) -> None:
+        """Add the columns of an array (size, n), or those of some cells, to the sum of a key.
+
+        >>> sums = Sums(1)
+        >>> sums.add_cells("total", np.array([[1.0, 1e100, 1.0, -1e100]]))
+        >>> sums["total"]
+        array([2.])
+        """
+        found = np.zeros((2, self._size))
+        _summed(np.ascontiguousarray(values, np.float64), _NO_CELLS if cells is None else cells, cells is None, found)
+        self.add(key, found[0])
+        total, lost = self._sums[key]
+        self._sums[key] = (total, lost + found[1])
 
     def __getitem__(self, key: Hashable) -> NDArray[np.float64]:
         """Sum of a key; zeros where nothing was added."""

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from edaphic.account.maps import Layer, Reader, check_shape, layer_name, open_maps, quantile_names
+from edaphic.account.maps import Layer, MapReader, Reader, check_shape, layer_name, open_maps, quantile_names
 from edaphic.account.sums import Sums
 from edaphic.covariates.grid import Window, cell_area_m2, windows
 from edaphic.errors import RasterError
@@ -38,6 +38,8 @@ STOCK_COLUMNS = (
     "fully_correlated_high_Tg",
     "unmapped_km2",
 )
+
+BOUNDS = ("independent_low_Tg", "independent_high_Tg", "fully_correlated_low_Tg", "fully_correlated_high_Tg")
 
 # rows of what is summed over cells
 _CELLS, _AREA, _UNMAPPED, _TOTAL, _SQUARES, _LOW, _HIGH = range(7)
@@ -69,6 +71,7 @@ def stock_table(
     *,
     interval: float = 0.9,
     unit: str = "kg/m2",
+    bounded: bool = True,
     window_size: int = 512,
 ) -> pd.DataFrame:
     """Total stocks of the mapped cells: all of them, and by class.
@@ -100,6 +103,8 @@ def stock_table(
         Level of the prediction interval that the two quantile maps bound.
     unit : str
         Unit of the maps.
+    bounded : bool
+        False where there are no quantile maps (the mean of several periods): the bounds are NaN.
     window_size : int
         Cells read at once, a side: bounds the memory, does not change the result.
 
@@ -124,7 +129,7 @@ def stock_table(
     Sums are compensated (:class:`~edaphic.account.sums.Sums`), in float64, windows in a fixed order.
     """
     layers = sorted(maps)
-    paths = named_paths(maps, interval)
+    paths = named_paths(maps, interval, bounded=bounded)
     _check_names(classes)
     sums = Sums(7)
     with open_maps(paths, grid, unit) as readers:
@@ -135,27 +140,27 @@ def stock_table(
                 codes = check_shape(np.asarray(by.read(window)), window, f"class layer {by.name}").ravel()
                 groups += list(_split(by.name, codes))
             for layer in layers:
-                values = quantities(area, *layer_values(readers, layer, window, interval))
+                values = quantities(area, *layer_values(readers, layer, window, interval, bounded=bounded))
                 for by_name, code, cells in groups:
-                    part = values if cells is None else np.take(values, cells, axis=1)
-                    sums.add((by_name, code, layer), part.sum(axis=1))
+                    sums.add_cells((by_name, code, layer), values, cells)
     rows = []
     for by_name, code, name in _rows(sums, classes):
         for layer in layers:
             key = {"by": by_name, "class": "" if code == "" else str(code), "class_name": name}
-            rows.append(key | _row(sums[(by_name, code, layer)], layer))
+            row = _row(sums[(by_name, code, layer)], layer)
+            rows.append(key | (row if bounded else row | dict.fromkeys(BOUNDS, float("nan"))))
     return pd.DataFrame(rows, columns=list(STOCK_COLUMNS))
 
 
-def named_paths(maps: Mapping[Layer, Mapping[str, Path]], interval: float) -> dict[str, Path]:
-    """Paths of the maps of all layers, each under its layer and statistic.
+def named_paths(maps: Mapping[Layer, Mapping[str, Path]], interval: float, *, bounded: bool = True) -> dict[str, Path]:
+    """Paths of the maps of all layers, each under its layer and statistic; without the quantiles where they are not asked for.
 
     Raises
     ------
     RasterError
         A layer lacks the mean or one of the two quantiles.
     """
-    wanted = ("mean", *quantile_names(interval))
+    wanted = ("mean", *(quantile_names(interval) if bounded else ()))
     lacking = [
         f"maps of {layer_name(layer)}: no {statistic!r} among {', '.join(sorted(maps[layer])) or 'none'}"
         for layer in sorted(maps)
@@ -168,27 +173,31 @@ def named_paths(maps: Mapping[Layer, Mapping[str, Path]], interval: float) -> di
 
 
 def layer_values(
-    readers: Mapping[str, Reader], layer: Layer, window: Window, interval: float
+    readers: Mapping[str, MapReader], layer: Layer, window: Window, interval: float, *, bounded: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and both quantiles of a layer in a window, flat, kg/m2.
+    """Mean and both quantiles of a layer in a window, flat, kg/m2; the mean for all three where there are no bounds.
 
     Raises
     ------
     RasterError
-        They do not cover the same cells, or the quantiles cross.
+        They do not cover the same cells, or the quantiles cross by more than maps of whole numbers are rounded.
     """
     where = layer_name(layer)
-    low_name, high_name = quantile_names(interval)
-    mean, low, high = (readers[f"{where} {name}"](window).ravel() for name in ("mean", low_name, high_name))
+    mean = readers[f"{where} mean"](window).ravel()
+    if not bounded:
+        return mean, mean, mean
+    names = quantile_names(interval)
+    low, high = (readers[f"{where} {name}"](window).ravel() for name in names)
     faults = []
-    for name, values in ((low_name, low), (high_name, high)):
+    for name, values in zip(names, (low, high), strict=True):
         if unlike := int(np.count_nonzero(np.isnan(values) != np.isnan(mean))):
             faults.append(f"maps of {where}: {name} and mean cover different cells ({unlike} in {window})")
-    if crossing := int(np.count_nonzero(low > high)):
-        faults.append(f"maps of {where}: {low_name} above {high_name} in {crossing} cells of {window}")
+    room = 1.001 * sum(readers[f"{where} {name}"].error for name in names)
+    if crossing := int(np.count_nonzero(low > high + room)):
+        faults.append(f"maps of {where}: {names[0]} above {names[1]} in {crossing} cells of {window}")
     if faults:
         raise RasterError(faults)
-    return np.asarray(mean, np.float64), np.asarray(low, np.float64), np.asarray(high, np.float64)
+    return mean, np.minimum(low, high), np.maximum(low, high)
 
 
 def quantities(
@@ -248,9 +257,7 @@ def _check_names(classes: Sequence[ClassLayer]) -> None:
 def _split(name: str, codes: NDArray[np.floating]) -> Iterator[tuple[str, Code, NDArray[np.intp]]]:
     """Cells of each code of a window, in order; those without a code under :data:`UNCLASSIFIED`."""
     if odd := int(np.count_nonzero((codes != np.rint(codes)) & ~np.isnan(codes))):
-        raise RasterError(
-            f"class layer {name}: {odd} codes are no whole numbers; was it resampled as a continuous layer?"
-        )
+        raise RasterError(f"class layer {name}: {odd} codes are no whole numbers; was it resampled as a continuous layer?")
     order = np.argsort(codes, kind="stable")  # NaN last
     ranked = codes[order]
     starts = np.flatnonzero(np.r_[True, (ranked[1:] != ranked[:-1]) & ~(np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))])

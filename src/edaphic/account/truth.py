@@ -87,8 +87,8 @@ def against_truth(
             kept = np.isfinite(mean) & np.isfinite(real)
             area, real, mean, low, high = area[kept], real[kept], mean[kept], low[kept], high[kept]
             both.add(real, mean)
-            sums.add("", quantities(area, mean, low, high).sum(axis=1))
-            shares.add("", _shares(area, real, mean, low, high))
+            sums.add_cells("", quantities(area, mean, low, high))
+            shares.add_cells("", _shares(area, real, mean, low, high))
     return _row(layer, both, sums[""], shares[""])
 
 
@@ -99,11 +99,11 @@ def _shares(
     low: NDArray[np.float64],
     high: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Squared error, cells under and over the interval, true stock in kg."""
+    """Squared error, under and over the interval (0 or 1), true stock in kg, of each cell, shape (4, n)."""
     stored = real.astype(np.float32)  # the maps are float32: a truth equal to a limit is not outside by its rounding
     under, over = stored < low.astype(np.float32), stored > high.astype(np.float32)
     stock = np.nan_to_num(area_m2, nan=0.0) * real
-    return np.array([((mean - real) ** 2).sum(), under.sum(), over.sum(), stock.sum()], dtype=np.float64)
+    return np.stack([(mean - real) ** 2, under.astype(np.float64), over.astype(np.float64), stock])
 
 
 def _row(layer: Layer, both: Moments, sums: NDArray[np.float64], shares: NDArray[np.float64]) -> dict[str, object]:

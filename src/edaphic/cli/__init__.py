@@ -19,6 +19,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "template": "runs",
         "check": "runs",
         "run": "runs",
+        "predict": "predict",
         "report": "runs",
         "schema": "runs",
         "harmonise": "profiles",

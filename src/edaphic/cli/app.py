@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from edaphic import __version__
 from edaphic.errors import EdaphicError, RunError
+from edaphic.mapping.room import is_full
 from edaphic.progress import Listener
 
 app = typer.Typer(
@@ -74,18 +75,16 @@ def main() -> None:
         for line in fault.faults:
             print(f"edaphic: {line}", file=sys.stderr)
         sys.exit(2)
-    except (OSError, MemoryError) as fault:
-        known = _outside(fault)
-        if known is None:
-            raise
-        print(f"edaphic: {known.faults[0]}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         print("edaphic: interrupted; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception:
+    except Exception as fault:
+        known = _outside(fault)
+        if known is not None:
+            print(f"edaphic: {known.faults[0]}", file=sys.stderr)
+            sys.exit(2)
         traceback.print_exc()
         print("edaphic: this is a fault of Edaphic, not of your input; please report it with the lines above", file=sys.stderr)
         sys.exit(1)
@@ -95,9 +94,10 @@ def _outside(fault: BaseException) -> EdaphicError | None:
     """A full disk, missing leave to write, or too little memory: the user's to mend. Anything else is ours."""
     if isinstance(fault, MemoryError):
         return RunError("memory: not enough for this run; expected more of it, or a smaller maps.window or fewer trees")
-    if isinstance(fault, (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)) or (
-        isinstance(fault, OSError) and fault.errno == 28
-    ):
+    if is_full(fault):
+        named = f"{fault.filename}: " if isinstance(fault, OSError) and fault.filename else ""
+        return RunError(f"{named}the disk is full; expected room: what is done stays, and the same command goes on with it")
+    if isinstance(fault, (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)):
         return RunError(f"{fault.filename or 'disk'}: {fault.strerror}; expected room and leave to read and write there")
     return None
 

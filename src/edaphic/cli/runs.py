@@ -10,22 +10,34 @@ import typer
 
 from edaphic import recipe, run
 from edaphic.cli.app import CORES, app, listening
+from edaphic.mapping.place import Place, read_memory
 from edaphic.stages import STAGES
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe in YAML.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="RECIPE_run in this folder")]
-Workers = Annotated[int, typer.Option(help="Threads; the results do not depend on their number.", min=1)]
+Threads = Annotated[int, typer.Option(help="Threads; the results do not depend on their number.", min=1)]
+Workers = Annotated[
+    int, typer.Option(help="Dask worker processes of this machine that compute the tiles of maps.", min=0, show_default="none: threads")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers compute the tiles: tcp://10.0.0.5:8786.", show_default="none"),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="What all processes here may have at their peak, such as 4GB.", show_default="half of what is free, for maps"),
+]
 
 
 @app.command(epilog="Example: edaphic demo -o demo-run")
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for input and run.")] = Path("edaphic-demo"),
     seed: Annotated[int | None, typer.Option(help="Another landscape, another sample.", min=0, show_default=False)] = None,
-    workers: Workers = CORES,
+    threads: Threads = CORES,
 ) -> None:
     """The main job on a virtual landscape whose true carbon is known; ends by naming the report."""
     with listening() as listener:
-        folder = run.demo(out, seed=seed, workers=workers, listener=listener)
+        folder = run.demo(out, seed=seed, workers=threads, listener=listener)
     print(*run.summary_lines(folder), sep="\n")
 
 
@@ -49,9 +61,15 @@ def schema() -> None:
 
 
 @app.command(epilog="Example: edaphic check recipe.yaml")
-def check(recipe_file: RecipeFile) -> None:
+def check(
+    recipe_file: RecipeFile,
+    threads: Threads = CORES,
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
+) -> None:
     """Validate recipe and inputs without running; say how large the work is."""
-    told, size = run.check(recipe_file)
+    told, size = run.check(recipe_file, Place(threads, workers, scheduler, read_memory(memory)))
     print(f"{recipe_file}: {told.name}: no faults found")
     for line in size.values:
         print(f"values      {line}")
@@ -60,9 +78,11 @@ def check(recipe_file: RecipeFile) -> None:
     print(f"profiles    {size.profiles:,} with {size.horizons:,} horizons")
     print(f"covariates  {size.covariates:,}")
     print(f"maps        {size.cells:,} cells, {size.layers} layers")
+    where = f"by the workers of {scheduler}" if scheduler else f"{size.lanes} at a time"
+    print(f"tiles       {size.tiles:,} of {size.tile[0]:,} x {size.tile[1]:,} cells, {where}")
     print(f"disk        about {size.disk_mb:,.0f} MB")
     print(f"memory      about {size.memory_mb:,.0f} MB at the peak")
-    print(f"time        about {max(1.0, size.minutes):,.0f} minutes with {CORES} threads (rough)")
+    print(f"time        about {max(1.0, size.minutes):,.0f} minutes with {threads} threads (rough)")
 
 
 @app.command(name="run", epilog="Example: edaphic run recipe.yaml -o results")
@@ -73,12 +93,25 @@ def run_(
         str | None, typer.Option(help=f"Last stage: {', '.join(STAGES)}.", show_default="all stages")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run unchanged stages again.")] = False,
-    workers: Workers = CORES,
+    threads: Threads = CORES,
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
 ) -> None:
     """Run a recipe. Unchanged stages are not run again; an interrupted run goes on where it stopped."""
     folder = out if out is not None else Path(f"{recipe_file.stem}_run")
     with listening() as listener:
-        run.run(recipe_file, folder, until=until, fresh=fresh, workers=workers, listener=listener)
+        run.run(
+            recipe_file,
+            folder,
+            until=until,
+            fresh=fresh,
+            workers=threads,
+            processes=workers,
+            scheduler=scheduler,
+            memory=memory,
+            listener=listener,
+        )
     if until in (None, "report"):
         print(*run.summary_lines(folder), sep="\n")
 

@@ -143,6 +143,12 @@ def how(known: LayerFacts, grid: GeoBox, middle: Window, wanted: Wanted = "auto"
     return "average" if span >= FINER else "bilinear"
 
 
+def beneath(known: LayerFacts, grid: GeoBox, middle: Window) -> float:
+    """Cells of the source that have to be read for one grid cell, about."""
+    cols, rows = under_window(grid, middle, known.crs, lattice_of(known), True)
+    return float(np.ptp(cols[0]) * np.ptp(rows[0]))
+
+
 def aligned(known: LayerFacts, grid: GeoBox) -> bool:
     """Whether the cells of source and grid are the same where both have some."""
     theirs, ours = known.transform, grid.affine

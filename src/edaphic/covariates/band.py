@@ -6,6 +6,7 @@ people get, compares the two, and moves it to its name.
 
 from __future__ import annotations
 
+import glob
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -26,39 +27,29 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as Pixels
 
+from edaphic.covariates.band_statistics import COG_TILE, Statistics, bounded_cache, reason, statistics
 from edaphic.covariates.window import Window
 from edaphic.errors import GridError, RasterError
+
+__all__ = [
+    "COG_TILE",
+    "TILE",
+    "BandWriter",
+    "Compress",
+    "Statistics",
+    "Words",
+    "create",
+    "finish",
+    "finish_plain",
+    "guarded",
+    "same_grid",
+    "statistics",
+]
 
 TILE = 256
 """Side of a tile of the working file: the default window, so that writing a window touches no other tile."""
 
-COG_TILE = 512
-
 Compress = Literal["deflate", "none"]
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Count, smallest, largest, mean and standard deviation of the cells that have a value; NaN where none has."""
-
-    cells: int
-    count: int
-    minimum: float
-    maximum: float
-    mean: float
-    stddev: float
-
-    def tags(self) -> dict[str, str]:
-        """As the band tags that GDAL and QGIS read; empty where no cell has a value."""
-        if not self.count:
-            return {}
-        return {
-            "STATISTICS_MAXIMUM": repr(self.maximum),
-            "STATISTICS_MEAN": repr(self.mean),
-            "STATISTICS_MINIMUM": repr(self.minimum),
-            "STATISTICS_STDDEV": repr(self.stddev),
-            "STATISTICS_VALID_PERCENT": repr(100.0 * self.count / self.cells),
-        }
 
 
 @dataclass(frozen=True)
@@ -71,12 +62,17 @@ class Words:
     tags : mapping of str to str
     classes : bool
         The values are codes: overviews take the nearest cell, not the average.
+    scale, offset : float
+        Value = stored number x scale + offset. Where they are not 1 and 0, the statistics of the values stand in the band's tags too,
+        as ``EDAPHIC_MINIMUM``, ``EDAPHIC_MAXIMUM``, ``EDAPHIC_MEAN`` and ``EDAPHIC_STDDEV``.
     """
 
     unit: str
     band: str
     tags: Mapping[str, str] = field(default_factory=dict)
     classes: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
 
 
 def create(path: Path, grid: GeoBox, dtype: str = "float32", nodata: float = math.nan) -> None:
@@ -110,7 +106,7 @@ def create(path: Path, grid: GeoBox, dtype: str = "float32", nodata: float = mat
         with rasterio.open(path, "w", **profile):
             pass
     except (RasterioError, OSError) as error:
-        raise RasterError(f"{path}: cannot be written ({error})") from error
+        raise RasterError(f"{path}: cannot be written ({reason(error, path)})") from error
 
 
 def same_grid(dataset: DatasetReader, grid: GeoBox) -> bool:
@@ -185,13 +181,22 @@ class BandWriter:
             raise RasterError(f"{self._path}: values of shape {values.shape} for a window of {(window.height, window.width)} cells")
         if np.isinf(values).any():
             raise RasterError(f"{self._path}: infinite value in window {window}; expected numbers or NaN")
-        stored = values.astype(np.float32, copy=False) if self._dtype.kind == "f" else self._whole(values)
+        self.write_stored(window, values.astype(np.float32, copy=False) if self._dtype.kind == "f" else self._whole(values))
+
+    def write_stored(self, window: Window, stored: NDArray[Any]) -> None:
+        """Write numbers (height, width) of the type on disk, as they are, at a window.
+
+        Raises
+        ------
+        RasterError
+            The disk refuses.
+        """
         place = Pixels(window.col, window.row, window.width, window.height)
         try:
             with self._lock:
                 self._dataset.write(stored, 1, window=place)
-        except RasterioError as error:
-            raise RasterError(f"{self._path}: cannot be written ({error})") from error
+        except (RasterioError, CPLE_BaseError, OSError) as error:
+            raise RasterError(f"{self._path}: cannot be written ({reason(error, self._path)})") from error
 
     def _whole(self, values: NDArray[Any]) -> NDArray[Any]:
         """Whole numbers of the type on disk; what does not fit is a fault, not another number."""
@@ -216,45 +221,14 @@ class BandWriter:
         self.close()
 
 
-def statistics(path: Path) -> Statistics:
-    """Statistics of the cells that have a value, read by strips, sums in float64 in a fixed order.
-
-    Raises
-    ------
-    RasterError
-        The file cannot be read.
-    """
-    count, mean, squares, low, high = 0, 0.0, 0.0, np.inf, -np.inf
-    try:
-        with rasterio.open(path) as dataset:
-            cells = dataset.width * dataset.height
-            for row in range(0, dataset.height, COG_TILE):
-                strip = Pixels(0, row, dataset.width, min(COG_TILE, dataset.height - row))
-                stored = dataset.read(1, window=strip).ravel()
-                empty = np.isnan(stored) if stored.dtype.kind == "f" else stored == dataset.nodata
-                values = stored[~empty].astype(np.float64)
-                if not values.size:
-                    continue
-                # mean and squares of two parts together (Chan, Golub and LeVeque 1983)
-                added, part = values.size, float(values.mean())
-                squares += float(((values - part) ** 2).sum()) + (part - mean) ** 2 * count * added / (count + added)
-                mean += (part - mean) * added / (count + added)
-                count += added
-                low, high = min(low, float(values.min())), max(high, float(values.max()))
-    except RasterioError as error:
-        raise RasterError(f"{path}: cannot be read ({error})") from error
-    if not count:
-        return Statistics(cells, 0, np.nan, np.nan, np.nan, np.nan)
-    return Statistics(cells, count, low, high, mean, float(np.sqrt(squares / count)))
-
-
-def finish(tmp: Path, final: Path, words: Words) -> Statistics:
+def finish(tmp: Path, final: Path, words: Words, *, threads: int = 0, keep: bool = False) -> Statistics:
     """Turn a working file into a cloud-optimised GeoTIFF.
 
     GDAL's COG driver writes it: DEFLATE with a predictor, tiles of 512, overviews by averaging the cells that have a value (of
-    classes: the nearest cell). Unit, description, statistics and tags go into the file. The result is written under a temporary
+    classes: the nearest cell). Unit, description, statistics and tags go into the file; where the numbers are scaled, the tags of
+    the statistics are of the stored numbers, as GDAL and the programs that read them take it. The result is written under a temporary
     name, read back and compared with the working file, and only then moved to its name; then the working file goes. The bytes
-    depend on values, grid and `words` alone.
+    depend on values, grid and `words` alone. Memory does not grow with the raster.
 
     Parameters
     ----------
@@ -263,18 +237,23 @@ def finish(tmp: Path, final: Path, words: Words) -> Statistics:
     final : Path
         The finished raster; replaced if it is there.
     words : Words
+    threads : int
+        That pack blocks and make overviews; 0 for all cores.
+    keep : bool
+        The working file stays.
 
     Returns
     -------
-    Statistics of the raster.
+    Statistics of the raster, as stored.
 
     Raises
     ------
     RasterError
         The working file is missing, or the finished one cannot be written or does not hold the same values. The working
-        file is then left as it is.
+        file is then left as it is, and nothing is left beside it.
     """
-    found = statistics(tmp)
+    threads = threads or os.cpu_count() or 1
+    found = statistics(tmp, threads)
     part = final.with_name(final.name + ".part")
 
     def convert() -> None:
@@ -286,19 +265,29 @@ def finish(tmp: Path, final: Path, words: Words) -> Statistics:
             "BLOCKSIZE": str(COG_TILE),
             "OVERVIEW_RESAMPLING": "NEAREST" if words.classes else "AVERAGE",
             "BIGTIFF": "IF_SAFER",
+            "NUM_THREADS": str(threads),
         }
-        rasterio.shutil.copy(tmp, part, driver="COG", **options)
+        with bounded_cache():
+            rasterio.shutil.copy(tmp, part, driver="COG", **options)
 
     try:
         guarded(convert, final)
-        written = statistics(part)
+        written = statistics(part, threads)
         if (written.count, written.tags()) != (found.count, found.tags()):
             raise RasterError(f"{final}: what was written differs from what was computed; is the disk full or failing?")
+        guarded(lambda: _on_disk(part), final)
         os.replace(part, final)
     finally:
-        part.unlink(missing_ok=True)
-    tmp.unlink()
+        for path in final.parent.glob(f"{glob.escape(part.name)}*"):  # GDAL puts overviews beside a file that it makes
+            path.unlink(missing_ok=True)
+    if not keep:
+        tmp.unlink()
     return found
+
+
+def _on_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def finish_plain(tmp: Path, final: Path, words: Words) -> None:
@@ -322,14 +311,19 @@ def _tell(tmp: Path, words: Words, found: Statistics | None) -> None:
     with rasterio.open(tmp, "r+") as dataset:
         dataset.units = (words.unit,)
         dataset.set_band_description(1, words.band)
+        if (words.scale, words.offset) != (1.0, 0.0):
+            dataset.scales, dataset.offsets = (words.scale,), (words.offset,)
+            values = {} if found is None else found.scaled(words.scale, words.offset).tags()
+            named = {key.replace("STATISTICS_", "EDAPHIC_"): text for key, text in values.items() if "PERCENT" not in key}
+            dataset.update_tags(1, **named)
         if found is not None:
             dataset.update_tags(1, **found.tags())
         dataset.update_tags(**{key: words.tags[key] for key in sorted(words.tags)})
 
 
-def guarded(work: Callable[[], None], final: Path) -> None:
+def guarded(work: Callable[[], object], final: Path) -> None:
     """Do work on a file; what GDAL or the disk refuse becomes a fault that names the file."""
     try:
         work()
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise RasterError(f"{final}: cannot be written ({error})") from error
+        raise RasterError(f"{final}: cannot be written ({reason(error, final)})") from error

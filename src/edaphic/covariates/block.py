@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as FileWindow
 
 from edaphic.covariates.facts import LARGEST_CODE, LayerFacts, stored
-from edaphic.covariates.handles import reason
+from edaphic.covariates.handles import HANDLES, reason
 from edaphic.errors import RasterError
 
 TOGETHER = 24
@@ -20,6 +22,23 @@ TOGETHER = 24
 HUGE = 1e30
 """Larger floating-point numbers, of either sign, are no measurements: files without a value often hold -3.4028235e38,
 and their tag, if any, a rounded number or -1.8e308, which is not even reported because float32 cannot hold it."""
+
+
+@contextmanager
+def opened(facts: LayerFacts) -> Iterator[DatasetReader]:
+    """The file of a layer, opened for the caller alone.
+
+    Raises
+    ------
+    RasterError
+        See :meth:`Handles.take`; every line names the layer.
+    """
+    try:
+        with HANDLES.take(facts.key) as dataset:
+            yield dataset
+    except RasterError as error:
+        own = f"{facts.name}: "
+        raise RasterError(fault if fault.startswith(own) else own + fault for fault in error.faults) from error
 
 
 def read_block(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from edaphic.covariates.address import shown
-from edaphic.covariates.handles import HANDLES, Key, cut_short, reason, stamp
+from edaphic.covariates.handles import HANDLES, Key, cut_short, lost_sources, reason, stamp
 from edaphic.covariates.legends import class_names
 from edaphic.covariates.origin import locate
 from edaphic.covariates.source import Kind, Source, Told
@@ -118,6 +118,9 @@ def facts(source: Source) -> LayerFacts:
     path = shown(source.path)
     try:
         told = locate(source)
+        lost = lost_sources(told.address)
+        if lost:
+            raise RasterError(f"{path}: refers to {_some(lost)}; expected the files that it is made of")
         key = (told.address, stamp(told.address))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our own words
@@ -172,7 +175,7 @@ def _georeference_faults(dataset: DatasetReader, told: Told) -> list[str]:
     except CRSError as error:
         found.append(f"a CRS that is not understood ({reason(error, dataset.name)})")
     place = told.transform or dataset.transform
-    if place.is_identity or place.is_degenerate:
+    if place.is_identity or place.is_degenerate or not all(math.isfinite(number) for number in place):
         found.append("no geotransform; expected a raster that says where its cells lie")
     return found
 
@@ -256,6 +259,11 @@ FITTING: Mapping[str, tuple[str, ...]] = {
     "class": ("auto", "nearest", "mode"),
 }
 """What may be asked of each kind: class codes are never blended, numbers have no majority."""
+
+
+def _some(names: Sequence[str]) -> str:
+    """Missing files, in words."""
+    return f"{names[0]}{f' and {len(names) - 1} more files' if len(names) > 1 else ''}, not there"
 
 
 def _same(one: float, other: float) -> bool:

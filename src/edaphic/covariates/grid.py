@@ -40,6 +40,9 @@ WGS84 = CRS("EPSG:4326")
 LARGEST = 2**31 - 1
 """Most rows or columns that a GeoTIFF may have."""
 
+FINEST_M = 0.1
+"""Smaller cells, in metres, are a mistake: a number of degrees on a grid in metres."""
+
 WHOLE = 1e-6
 """Bounds that miss a whole number of cells by less than this part of a cell have that number."""
 
@@ -94,6 +97,8 @@ def grid_from_bounds(crs: str | int | CRS, resolution: Resolution, bounds: Seque
     known = _crs(crs, faults)
     size = _cell_size(resolution, faults)
     west, south, east, north = _bounds(bounds, faults)
+    if not faults and known is not None:
+        faults += _odd_sizes(known, size, (east - west, north - south))
     if faults or known is None:
         raise GridError(faults)
     width, height = (max(1, math.ceil(cells - WHOLE)) for cells in ((east - west) / size[0], (north - south) / size[1]))
@@ -213,6 +218,18 @@ def _cell_size(resolution: Resolution, faults: list[str]) -> tuple[float, float]
         faults.append(f"grid.resolution: {resolution}; expected a positive number, or two for x and y")
         return 1.0, 1.0
     return float(both[0]), float(both[1])
+
+
+def _odd_sizes(crs: CRS, size: tuple[float, float], extent: tuple[float, float]) -> list[str]:
+    """Cells that no map has: metres taken for degrees, or degrees for metres."""
+    metres = 6_378_137.0 if crs.geographic else 1.0  # an angle in radians, times the Earth's radius
+    across = metres * float(crs.proj.axis_info[0].unit_conversion_factor)
+    said = f"grid.resolution: {size[0]:g} x {size[1]:g} in units of {crs_name(crs)}"
+    if size[0] > extent[0] and size[1] > extent[1]:
+        return [f"{said}; expected less than the extent, which is {extent[0]:g} x {extent[1]:g} in these units"]
+    if max(size) * across < FINEST_M:
+        return [f"{said}; expected a coarser resolution, of {FINEST_M:g} m at least"]
+    return []
 
 
 def _bounds(bounds: Sequence[float], faults: list[str]) -> tuple[float, float, float, float]:

@@ -11,8 +11,9 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import unescape
 
@@ -23,7 +24,7 @@ from rasterio.io import DatasetReader
 from edaphic.covariates.address import is_local, missing_inside, network, shown, subdataset
 from edaphic.errors import RasterError
 
-__all__ = ["HANDLES", "Handles", "Key", "close_rasters", "cut_short", "is_local", "open_raster", "reason", "stamp"]
+__all__ = ["HANDLES", "Handles", "Key", "close_rasters", "cut_short", "is_local", "lost_sources", "open_raster", "reason", "stamp"]
 
 Key = tuple[str, tuple[int, int] | None]
 """A raster as it was when it was described: what GDAL opens, and the time of change and size of its files."""
@@ -73,10 +74,13 @@ class Handles:
     def take(self, key: Key) -> Iterator[DatasetReader]:
         """An opened raster that is the caller's alone while the context lasts; closed if the context fails.
 
+        What was read while a file was replaced or gone may be anything: GDAL keeps files open, and of a virtual raster whose source
+        has gone it can give zeros without a fault. So the files are looked at again when the context ends.
+
         Raises
         ------
         RasterError
-            The file is missing, is no raster, or is not the one of the key any more.
+            The file is missing, is no raster, or is not the one of the key any more, before or after.
         """
         with self._lock:
             idle = self._idle.get(key)
@@ -86,8 +90,11 @@ class Handles:
             dataset = dataset or _open_same(key)
             try:
                 yield dataset
+                _check_same(key)
             except BaseException:
                 dataset.close()
+                if len(_files_of(key)) > 1:
+                    self.close()  # GDAL remembers a source that it could not open as long as any virtual raster is open
                 raise
         for surplus in self._put(key, dataset):
             surplus.close()
@@ -118,10 +125,37 @@ class Handles:
 
 def _open_same(key: Key) -> DatasetReader:
     dataset = open_raster(key[0])
-    if stamp(key[0]) != key[1]:
+    try:
+        _check_same(key)
+    except RasterError:
         dataset.close()
-        raise RasterError(f"{_label(key[0])}: the file has changed since it was described; expected it to stay the same")
+        raise
     return dataset
+
+
+def _check_same(key: Key) -> None:
+    if key[1] is None:
+        return
+    files = _files_of(key)
+    if _stamp(files) != key[1]:
+        gone = [name for name in files if not Path(name).exists()]
+        found = f"{gone[0]} is not there any more" if gone else "the file has changed since it was described"
+        raise RasterError(f"{_label(key[0])}: {found}; expected it to stay the same")
+
+
+@lru_cache(maxsize=4096)
+def _files_of(key: Key) -> tuple[str, ...]:
+    """Files of this machine behind a key, found once: what is written into a virtual raster cannot change without its stamp."""
+    return tuple(_files(key[0]))
+
+
+def lost_sources(name: str) -> list[str]:
+    """Files of this machine that a virtual raster refers to and that are not there.
+
+    >>> lost_sources("missing.tif")
+    []
+    """
+    return [path for path in _files(name) if path != name and is_local(path) and not Path(path).exists()]
 
 
 def open_raster(path: str | Path) -> DatasetReader:
@@ -168,14 +202,25 @@ def stamp(path: str | Path) -> tuple[int, int] | None:
     >>> stamp("missing.tif") is None
     True
     """
-    states = [Path(name).stat() for name in _files(os.fspath(path)) if Path(name).exists()]
+    return _stamp(_files(os.fspath(path)))
+
+
+def _stamp(files: Iterable[str]) -> tuple[int, int] | None:
+    states = [state for name in files if (state := _state(name)) is not None]
     if not states:
         return None
     return max(state.st_mtime_ns for state in states), sum(state.st_size for state in states)
 
 
+def _state(name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name)
+    except OSError:
+        return None
+
+
 def _files(name: str, seen: frozenset[str] = frozenset()) -> list[str]:
-    """Files of this machine that a name stands for; of a VRT, itself and what it refers to, all the way down."""
+    """Files of this machine that a name stands for, there or not; of a VRT, itself and what it refers to, all the way down."""
     if name.startswith("<"):
         return _referred(name, Path(), seen)
     inner = subdataset(name)
@@ -184,9 +229,9 @@ def _files(name: str, seen: frozenset[str] = frozenset()) -> list[str]:
     archive = re.match(r"^/vsizip/\{?([^{}]+?\.zip)\}?/", name, re.IGNORECASE)
     if archive:
         return [archive[1]]
-    if not is_local(name) or not Path(name).exists():
+    if not is_local(name):
         return []
-    if name.lower().endswith(".vrt"):
+    if name.lower().endswith(".vrt") and Path(name).is_file():
         whole = str(Path(name).absolute())
         if whole in seen:  # it refers to itself, which GDAL refuses
             return []
@@ -202,7 +247,7 @@ def _referred(text: str, folder: Path, seen: frozenset[str]) -> list[str]:
     """Files that the XML of a VRT in a folder refers to, each once."""
     found: dict[str, None] = {}
     for inner in dict.fromkeys(unescape(entry) for entry in _REFERRED.findall(text)):
-        name = str(folder / inner) if is_local(inner) else inner
+        name = str(folder / inner) if is_local(inner) and not (Path(inner).exists() and not (folder / inner).exists()) else inner
         found.update(dict.fromkeys(_files(name, seen)))
     return list(found)
 

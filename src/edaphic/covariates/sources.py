@@ -16,10 +16,21 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from edaphic.covariates import resample
-from edaphic.covariates.align import OVER_CELLS, Places, Resampling, clipped, how, lattice_of, middle, shift, under_cells, under_window
-from edaphic.covariates.block import read_block
+from edaphic.covariates.align import (
+    OVER_CELLS,
+    Places,
+    Resampling,
+    beneath,
+    clipped,
+    how,
+    lattice_of,
+    middle,
+    shift,
+    under_cells,
+    under_window,
+)
+from edaphic.covariates.block import opened, read_block
 from edaphic.covariates.facts import LayerFacts, Source, expand, facts
-from edaphic.covariates.handles import HANDLES
 from edaphic.covariates.parts import blocks
 from edaphic.covariates.polygon_layers import PolygonLayer, check_polygons, is_polygons, open_polygons
 from edaphic.covariates.resample import Lattice
@@ -33,6 +44,9 @@ BLOCK = 4_000_000
 
 SAMPLE_BLOCK = 250_000
 """The same for single cells, which lie far apart: a read costs about as much as so many source cells."""
+
+MOST_BENEATH = 4096**2
+"""Most source cells that a cell of the grid is averaged from: they are read whole, for each cell anew."""
 
 Float = NDArray[np.float64]
 
@@ -76,7 +90,7 @@ class Layer:
         """
         inside(self.grid, window)
         values, over = np.empty(window.shape, dtype=np.float32), self.resampling in OVER_CELLS
-        with HANDLES.take(self.facts.key) as dataset:
+        with opened(self.facts) as dataset:
             for piece in pieces(window):
                 top, left = piece.row - window.row, piece.col - window.col
                 if self.resampling == "none":
@@ -103,7 +117,7 @@ class Layer:
         RasterError
             As :meth:`read`.
         """
-        with HANDLES.take(self.facts.key) as dataset:
+        with opened(self.facts) as dataset:
             places = self._under_cells(row, col)
             return self._scaled(self._resampled(dataset, places, SAMPLE_BLOCK))
 
@@ -170,7 +184,7 @@ def open_layer(source: Source, grid: GeoBox) -> Layer:
     Raises
     ------
     RasterError
-        See :func:`facts`; also if source and grid do not overlap.
+        See :func:`facts`; also if source and grid do not overlap, or millions of source cells lie in one grid cell.
 
     Examples
     --------
@@ -186,10 +200,21 @@ def open_layer(source: Source, grid: GeoBox) -> Layer:
     [[10.0, 10.0, 20.0, 20.0]]
     """
     known = facts(source)
+    return Layer(source, known, grid, _resampling(source, known, grid))
+
+
+def _resampling(source: Source, known: LayerFacts, grid: GeoBox) -> Resampling:
+    """How values come to the grid; refused where source and grid lie apart, or one cell would cost more than it can be worth."""
     place = middle(known, grid)
     if place is None:
         raise RasterError(_apart(known, grid))
-    return Layer(source, known, grid, how(known, grid, place, source.resampling))
+    chosen = how(known, grid, place, source.resampling)
+    if chosen in OVER_CELLS and (cells := beneath(known, grid, place)) > MOST_BENEATH:
+        raise RasterError(
+            f"{known.name}: {known.path}: {cells:,.0f} of its cells lie in one cell of the grid; expected at most {MOST_BENEATH:,}: "
+            "a coarser copy of it, or resampling: nearest"
+        )
+    return chosen
 
 
 AnyLayer = Layer | PolygonLayer
@@ -218,8 +243,8 @@ def check_sources(sources: Sequence[Source], grid: GeoBox | None = None) -> list
         try:
             if not is_polygons(source):
                 known = facts(source)
-                if grid is not None and middle(known, grid) is None:
-                    found.append(_apart(known, grid))
+                if grid is not None:
+                    _resampling(source, known, grid)
             elif grid is not None:
                 open_polygons(source, grid)
             else:

@@ -11,14 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from odc.geo.geobox import GeoBox
 
-from edaphic.covariates.block import read_block
+from edaphic.covariates.block import opened, read_block
 from edaphic.covariates.facts import LayerFacts
 from edaphic.covariates.grid import cells_of
-from edaphic.covariates.handles import HANDLES
 from edaphic.covariates.polygons import rasterise
 from edaphic.covariates.sentinels import OF_RASTERS
 from edaphic.covariates.sources import AnyLayer, Layer, Source, check_sources, open_any
-from edaphic.covariates.window import Window, inside, pieces, windows
+from edaphic.covariates.window import PIECE, Window, inside, pieces
 from edaphic.errors import RasterError
 
 __all__ = ["Stack", "build", "describe", "rasterise"]
@@ -208,7 +207,7 @@ def describe(stack: Stack) -> pd.DataFrame:
     RasterError
         A file cannot be read.
     """
-    looked_at = _spread(windows(stack.grid))
+    looked_at = _spread(*stack.grid.shape)
     rows = []
     for layer in stack.layers:
         share, low, high = _range(layer, looked_at)
@@ -284,11 +283,10 @@ def _suspects(layer: AnyLayer) -> list[tuple[str, bool]]:
     facts = layer.facts
     if facts.nodata is not None or facts.masked or not isinstance(layer, Layer):
         return []
-    parts = pieces(Window(0, 0, facts.height, facts.width))
-    with HANDLES.take(facts.key) as dataset:
+    with opened(facts) as dataset:
         blocks = [
             read_block(dataset, facts, (part.row, part.row + part.height), (part.col, part.col + part.width)).ravel()
-            for part in _spread(parts)
+            for part in _spread(facts.height, facts.width)
         ]
     values = np.concatenate(blocks)
     values = values[~np.isnan(values)]
@@ -302,7 +300,9 @@ def _suspects(layer: AnyLayer) -> list[tuple[str, bool]]:
     return found
 
 
-def _spread(parts: Sequence[Window]) -> list[Window]:
-    """At most ``LOOKED_AT`` windows, evenly spread."""
-    chosen = np.unique(np.linspace(0, len(parts) - 1, min(LOOKED_AT, len(parts))).round().astype(int))
-    return [parts[number] for number in chosen]
+def _spread(height: int, width: int) -> list[Window]:
+    """At most ``LOOKED_AT`` windows of so many rows and columns, evenly spread; all are never listed, for there may be millions."""
+    down, across = -(-height // PIECE), -(-width // PIECE)
+    chosen = np.unique(np.linspace(0, down * across - 1, min(LOOKED_AT, down * across)).round().astype(np.int64))
+    corners = [(int(number) // across * PIECE, int(number) % across * PIECE) for number in chosen]
+    return [Window(row, col, min(PIECE, height - row), min(PIECE, width - col)) for row, col in corners]

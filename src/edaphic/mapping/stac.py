@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,12 @@ EXTENSIONS = (
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
 )
+
+CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
+
+_PERIOD = re.compile(r".+_(\d+-\d+)")
+
+_STATISTICS = ("minimum", "maximum", "mean", "stddev", "valid_percent")
 
 _EDGE = 32
 """Pieces that each side of a grid is cut into before it is projected, so that bent edges keep their bend."""
@@ -163,20 +170,39 @@ def _period(period: tuple[int, int] | None) -> dict[str, Any]:
 
 
 def _band(path: Path, info: MapInfo) -> dict[str, Any]:
-    """Band fields, with the statistics that the file itself carries."""
+    """Band fields, with the statistics that the file itself carries, in the map's unit."""
     with rasterio.open(path) as dataset:
-        tags = dataset.tags(1)
-    names = ("minimum", "maximum", "mean", "stddev", "valid_percent")
-    statistics = {name: float(tags[key]) for name in names if (key := f"STATISTICS_{name.upper()}") in tags}
+        tags, dtype, nodata = dataset.tags(1), str(dataset.dtypes[0]), dataset.nodata
+        scale, offset = float(dataset.scales[0]), float(dataset.offsets[0])
+    values = {name: float(tags[key]) for name in _STATISTICS if (key := f"STATISTICS_{name.upper()}") in tags}
+    values |= {name: float(tags[key]) for name in _STATISTICS if (key := f"EDAPHIC_{name.upper()}") in tags}
     band: dict[str, Any] = {
         "name": info.name,
         "description": info.description,
-        "data_type": "float32",
-        "nodata": "nan",
+        "data_type": dtype,
+        "nodata": "nan" if nodata is None or math.isnan(nodata) else int(nodata),
         "unit": info.unit,
         "raster:sampling": "area",
     }
-    return band | ({"statistics": statistics} if statistics else {})
+    if (scale, offset) != (1.0, 0.0):
+        band |= {"raster:scale": scale, "raster:offset": offset, "edaphic:rounding_error": 0.5 * scale}
+    return band | ({"statistics": values} if values else {})
+
+
+def statistics_of(final: Path) -> dict[str, float]:
+    """Smallest, largest and mean value, standard deviation and share of cells of a map, by its item; empty where no cell has a value.
+
+    Raises
+    ------
+    RasterError
+        There is no readable item.
+    """
+    path = final.with_suffix(".json")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["assets"]["data"]["bands"][0].get("statistics", {})
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise RasterError(f"{path}: no readable STAC item ({type(error).__name__}: {error})") from error
+    return {str(name): float(value) for name, value in found.items()}
 
 
 def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
@@ -220,7 +246,7 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
         start_datetime=datetime(first, 1, 1, tzinfo=UTC),
         end_datetime=datetime(last, 12, 31, 23, 59, 59, tzinfo=UTC),
         properties=properties | _projection(grid),
-        stac_extensions=list(EXTENSIONS),
+        stac_extensions=[*EXTENSIONS, *([CLASSIFICATION] if info.classes else [])],
     )
     item.add_asset("data", _map_asset(final, info))
     style = final.with_suffix(".qml")
@@ -233,14 +259,17 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
 def _map_asset(final: Path, info: MapInfo) -> pystac.Asset:
     with final.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    facts = {
+    facts: dict[str, Any] = {
         "bands": [_band(final, info)],
         "file:size": final.stat().st_size,
         "file:checksum": f"1220{digest}",  # multihash: 0x12 is SHA-256, 0x20 its length
     }
-    return pystac.Asset(
-        f"./{final.name}", title=info.title, media_type=pystac.MediaType.COG, roles=["data"], extra_fields=facts
-    )
+    if info.classes:
+        facts["classification:classes"] = [
+            {"value": each.code, "name": each.name, "description": each.meaning, "color_hint": each.colour.removeprefix("#").upper()}
+            for each in info.classes
+        ]
+    return pystac.Asset(f"./{final.name}", title=info.title, media_type=pystac.MediaType.COG, roles=["data"], extra_fields=facts)
 
 
 def write_catalog(
@@ -252,6 +281,9 @@ def write_catalog(
     description: str = "Maps of soil organic carbon made by Edaphic.",
 ) -> Path:
     """STAC catalogue ``catalog.json`` of the maps of a folder, in the given order, with relative links.
+
+    Maps of several periods, whose names end in ``_FROM-TO``, get a catalogue each, ``catalog_FROM-TO.json``, which the first one
+    links.
 
     Parameters
     ----------
@@ -271,23 +303,50 @@ def write_catalog(
     RasterError
         An item is missing, cannot be read, or lies in another folder.
     """
-    catalogue = pystac.Catalog(id=name, title=title, description=description)
-    catalogue.clear_links()
-    catalogue.add_link(pystac.Link("root", f"./{CATALOGUE}", media_type="application/json", title=title))
-    faults, read = [], {}
-    for path in (map_path.with_suffix(".json") for map_path in maps):
-        if path.parent.resolve() != folder.resolve():
-            faults.append(f"{path}: lies outside {folder}; the catalogue links items of its own folder")
-            continue
-        try:
-            item = read[path] = json.loads(path.read_text(encoding="utf-8"))
-            facts = {"media_type": "application/geo+json", "title": item["properties"]["title"]}
-            catalogue.add_link(pystac.Link("item", f"./{path.name}", **facts))
-        except (OSError, ValueError, KeyError) as error:
-            faults.append(f"{path}: no readable STAC item ({type(error).__name__}: {error})")
+    faults: list[str] = []
+    read = {path: item for path in (path.with_suffix(".json") for path in maps) if (item := _readable(path, folder, faults))}
     if faults:
         raise RasterError(faults)
-    for path, item in read.items():
-        up = {"href": f"./{CATALOGUE}", "type": "application/json", "title": title}
-        _write_json(path, item | {"links": [{"rel": "root", **up}, {"rel": "parent", **up}]})
-    return _write_json(folder / CATALOGUE, catalogue.to_dict(include_self_link=False, transform_hrefs=False))
+    periods = {path: found[1] if (found := _PERIOD.fullmatch(path.stem)) else "" for path in read}
+    several = len(set(periods.values())) > 1
+    root = {"href": f"./{CATALOGUE}", "type": "application/json", "title": title}
+    top = _catalogue(name, title, description, root)
+    for period in dict.fromkeys(periods.values()):
+        inside = [path for path in read if periods[path] == period]
+        parent, up = top, root
+        if several and period:
+            heading = f"{title}, {period}"
+            up = {"href": f"./catalog_{period}.json", "type": "application/json", "title": heading}
+            parent = _catalogue(f"{name}-{period}", heading, f"{description} {period}.", root, root)
+            top.add_link(pystac.Link("child", up["href"], media_type="application/json", title=heading))
+        for path in inside:
+            text = read[path]["properties"]["title"]
+            parent.add_link(pystac.Link("item", f"./{path.name}", media_type="application/geo+json", title=text))
+            _write_json(path, read[path] | {"links": [{"rel": "root", **root}, {"rel": "parent", **up}]})
+        if parent is not top:
+            _write_json(folder / up["href"], parent.to_dict(include_self_link=False, transform_hrefs=False))
+    return _write_json(folder / CATALOGUE, top.to_dict(include_self_link=False, transform_hrefs=False))
+
+
+def _catalogue(name: str, title: str, description: str, root: Mapping[str, str], parent: Mapping[str, str] | None = None) -> pystac.Catalog:
+    """A catalogue with links to those above it."""
+    catalogue = pystac.Catalog(id=name, title=title, description=description)
+    catalogue.clear_links()
+    for rel, up in (("root", root), ("parent", parent)):
+        if up is not None:
+            catalogue.add_link(pystac.Link(rel, up["href"], media_type=up["type"], title=up["title"]))
+    return catalogue
+
+
+def _readable(path: Path, folder: Path, faults: list[str]) -> dict[str, Any]:
+    """An item of the folder, empty where it is none."""
+    if path.parent.resolve() != folder.resolve():
+        faults.append(f"{path}: lies outside {folder}; the catalogue links items of its own folder")
+        return {}
+    try:
+        item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        item["properties"]["title"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        faults.append(f"{path}: no readable STAC item ({type(error).__name__}: {error})")
+        return {}
+    return item

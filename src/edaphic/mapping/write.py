@@ -1,19 +1,24 @@
 """Windows in, finished map out: a cloud-optimised GeoTIFF with unit, nodata, provenance and statistics.
 
 While a map is made its windows go into a plain tiled GeoTIFF (:class:`BandWriter`). :func:`finish_cog` turns that into
-the file that people get, compares the two, and moves it to its name. :func:`publish` adds style and STAC item.
+the file that people get, compares the two, and moves it to its name. :func:`publish` adds style and STAC item, and
+:func:`style_together` gives maps of one quantity the same colours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from odc.geo.geobox import GeoBox
 
-from edaphic.covariates.band import COG_TILE, TILE, BandWriter, Statistics, Words, create, finish, same_grid, statistics
+from edaphic.covariates.band import COG_TILE, TILE, BandWriter, Statistics, Words, create, finish, guarded, same_grid, statistics
 from edaphic.errors import RasterError
-from edaphic.mapping.info import MapInfo
-from edaphic.mapping.stac import write_catalog, write_stac_item
+from edaphic.mapping.encoding import coding_for, encode
+from edaphic.mapping.info import Encoding, MapInfo
+from edaphic.mapping.stac import statistics_of, write_catalog, write_stac_item
 from edaphic.mapping.style import write_style
 
 __all__ = [
@@ -27,17 +32,27 @@ __all__ = [
     "publish",
     "same_grid",
     "statistics",
+    "style_together",
     "write_catalog",
     "write_stac_item",
     "write_style",
 ]
 
 
-def finish_cog(tmp: Path, final: Path, info: MapInfo) -> Statistics:
+def finish_cog(
+    tmp: Path,
+    final: Path,
+    info: MapInfo,
+    *,
+    encoding: Encoding = "float32",
+    grid: GeoBox | None = None,
+    threads: int = 0,
+    keep: bool = False,
+) -> Statistics:
     """Turn a working file into the finished map.
 
-    GDAL's COG driver writes it: DEFLATE with the floating-point predictor, tiles of 512, overviews by averaging the
-    cells that have a value. Unit, description, statistics and provenance go into the file. The result is written under
+    GDAL's COG driver writes it: DEFLATE with a predictor, tiles of 512, overviews by averaging the cells that have a value,
+    of classes by the nearest cell. Unit, description, statistics and provenance go into the file. The result is written under
     a temporary name, read back and compared with the working file, and only then moved to its name; then the working
     file goes. The bytes depend on values, grid and `info` alone.
 
@@ -48,10 +63,22 @@ def finish_cog(tmp: Path, final: Path, info: MapInfo) -> Statistics:
     final : Path
         The finished map; replaced if it is there.
     info : MapInfo
+    encoding : {"float32", "int16"}
+        "int16": whole numbers with the finest scale of the series 1, 2, 5 that holds the map's range
+        (:func:`~edaphic.mapping.encoding.coding_for`). Scale and offset go into the band, so that programs show true values; the
+        largest rounding error, half a step, goes into the tag ``EDAPHIC_ROUNDING_ERROR``, and smallest, largest and mean value in
+        the map's unit into ``EDAPHIC_MINIMUM``, ``EDAPHIC_MAXIMUM`` and ``EDAPHIC_MEAN`` of the band's tags: those called
+        ``STATISTICS_...`` are of the stored numbers, which is how GDAL and QGIS read them.
+    grid : GeoBox, optional
+        Grid of the map; needed for "int16".
+    threads : int
+        That pack blocks; 0 for all cores. The bytes do not depend on them.
+    keep : bool
+        The working file stays.
 
     Returns
     -------
-    Statistics of the map.
+    Statistics of the map, in its unit.
 
     Raises
     ------
@@ -61,34 +88,93 @@ def finish_cog(tmp: Path, final: Path, info: MapInfo) -> Statistics:
     """
     texts = {"TITLE": info.title, "DESCRIPTION": info.description, "UNIT": info.unit}
     texts |= {key: str(value) for key, value in info.tags.items()}
-    return finish(tmp, final, Words(info.unit, info.title, texts))
+    words = Words(info.unit, info.title, texts, classes=bool(info.classes))
+    if encoding == "float32":
+        return finish(tmp, final, words, threads=threads, keep=keep)
+    if grid is None:
+        raise RasterError(f"{final}: no grid; whole numbers need one")
+    exact = statistics(tmp, max(1, threads))
+    coding = coding_for(exact.minimum, exact.maximum, whole=bool(info.classes))
+    if not info.classes:
+        words = replace(
+            words,
+            scale=coding.scale,
+            offset=coding.offset,
+            tags=texts | {"EDAPHIC_ROUNDING_ERROR": repr(coding.error)},
+        )
+    whole = tmp.with_name(f"{tmp.name}.int16")
+    try:
+        guarded(partial(encode, tmp, whole, grid, coding), final)
+        stored = finish(whole, final, words, threads=threads)
+    finally:
+        whole.unlink(missing_ok=True)
+    if not keep:
+        tmp.unlink()
+    return stored.scaled(coding.scale, coding.offset)
 
 
 def publish(
-    tmp: Path, final: Path, info: MapInfo, grid: GeoBox, *, vmin: float | None = None, vmax: float | None = None
+    tmp: Path,
+    final: Path,
+    info: MapInfo,
+    grid: GeoBox,
+    *,
+    encoding: Encoding = "float32",
+    vmin: float | None = None,
+    vmax: float | None = None,
+    threads: int = 0,
 ) -> Statistics:
-    """Finish a map and write style and STAC item beside it.
+    """Finish a map and write style and STAC item beside it: all three are there, or none, and then the working file still is.
 
     Parameters
     ----------
-    tmp, final, info
+    tmp, final, info, encoding, threads
         As for :func:`finish_cog`.
     grid : GeoBox
         Grid of the map.
     vmin, vmax : float, optional
-        Limits of the colour ramp, in the map's unit: the map's own smallest and largest value unless given. Maps that
-        are to be compared by eye need the same limits.
+        Limits of the colour ramp, in the map's unit: those of `info`, else the map's own smallest and largest value unless given.
+        Maps that are to be compared by eye need the same limits (:func:`style_together`).
 
     Raises
     ------
     RasterError
         As for :func:`finish_cog`; or no cell has a value and no limits were given.
     """
-    found = finish_cog(tmp, final, info)
-    if not found.count and (vmin is None or vmax is None):
-        raise RasterError(f"{final}: no cell has a value, so that there is nothing to colour")
-    low = found.minimum if vmin is None else vmin
-    high = found.maximum if vmax is None else vmax
-    write_style(final, info, low, high)
-    write_stac_item(final, info, grid)
+    beside = [final, final.with_suffix(".qml"), final.with_suffix(".json")]
+    found = finish_cog(tmp, final, info, encoding=encoding, grid=grid, threads=threads, keep=True)
+    try:
+        own = info.limits or (found.minimum, found.maximum)
+        if not found.count and (vmin is None or vmax is None) and info.limits is None and not info.classes:
+            raise RasterError(f"{final}: no cell has a value, so that there is nothing to colour")
+        limits = own[0] if vmin is None else vmin, own[1] if vmax is None else vmax
+        guarded(partial(write_style, final, info, *limits), beside[1])
+        guarded(partial(write_stac_item, final, info, grid), beside[2])
+    except BaseException:
+        for path in (*beside, *(path.with_name(path.name + ".tmp") for path in beside)):
+            path.unlink(missing_ok=True)
+        raise
+    tmp.unlink()
     return found
+
+
+def style_together(maps: Sequence[tuple[Path, MapInfo]]) -> None:
+    """Give maps the same colours for the same values: the ramp runs from the smallest to the largest value of all of them.
+
+    Parameters
+    ----------
+    maps : sequence of (Path, MapInfo)
+        Finished maps of one statistic and layer, such as those of several periods, whose items lie beside them.
+
+    Raises
+    ------
+    RasterError
+        An item cannot be read, or a style cannot be written.
+    """
+    known = [found for found in (statistics_of(path) for path, _ in maps) if found]
+    if not known:
+        return
+    low, high = min(found["minimum"] for found in known), max(found["maximum"] for found in known)
+    for path, info in maps:
+        own = info.limits or (low, high)
+        guarded(partial(write_style, path, info, *own), path.with_suffix(".qml"))

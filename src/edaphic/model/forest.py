@@ -41,6 +41,7 @@ def train(
     seed: int,
     workers: int = 1,
     weights: NDArray[np.float64] | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> Forest:
     """Grow a forest.
 
@@ -59,6 +60,9 @@ def train(
         Threads.
     weights : float64 (n,), optional
         Weight of each row in splits, means and quantiles, not below zero; a row of weight zero is left out. All one where left out.
+    groups : int64 (n,), optional
+        Group of each row, such as its profile: a little bag holds all rows of a group or none. Each row a group where left out; without
+        little bags they change nothing.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def train(
     >>> forest.threshold[0], np.unique(forest.leaf_mean).tolist(), forest.importance.tolist()
     (np.float32(0.5), [2.0, 6.0], [1.0])
     """
-    return _grown(features, values, settings, weights, log, seed, workers, oob=False).forest
+    return _grown(features, values, settings, weights, groups, log, seed, workers, oob=False).forest
 
 
 def train_oob(
@@ -85,27 +89,44 @@ def train_oob(
     seed: int,
     workers: int = 1,
     weights: NDArray[np.float64] | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[Forest, NDArray[np.float64]]:
     """Grow a forest and predict each row by the trees that did not draw it.
 
-    As :func:`train`. The second result, float64 (n,), is on the scale of the trees, NaN where every tree used the row.
+    As :func:`train`. The second result, float64 (n,), is on the scale of the trees, NaN where every tree used the row. With little bags it
+    comes from the trees of bags that do not hold the group of the row: it is out of bag by group.
     """
-    grown = _grown(features, values, settings, weights, log, seed, workers, oob=True)
+    grown = _grown(features, values, settings, weights, groups, log, seed, workers, oob=True)
     return grown.forest, grown.oob
 
 
 def _grown(
     features: NDArray[np.float32], values: NDArray[np.float64], settings: Settings, weights: NDArray[np.float64] | None,
-    log: bool, seed: int, workers: int, *, oob: bool,
+    groups: NDArray[np.int64] | None, log: bool, seed: int, workers: int, *, oob: bool,
 ) -> Grown:  # fmt: skip
     features = np.asarray(features, dtype=np.float32)
     values = np.asarray(values, dtype=np.float64)
     own = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
     faults = settings_faults(settings) + table_faults(features, values, own, log=log)
+    held = np.zeros(len(values), dtype=np.int64)
+    if not faults and settings.little_bags:
+        held, faults = _groups(groups, own)
     if faults:
         raise ModelError(faults)
     fitted = np.log(values) if log else values
-    return ENGINES[settings.engine](Job(features, values, fitted, own, settings, log, seed, max(1, workers), oob))
+    return ENGINES[settings.engine](Job(features, values, fitted, own, held, settings, log, seed, max(1, workers), oob))
+
+
+def _groups(groups: NDArray[np.int64] | None, weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[str]]:
+    """Groups of the rows that have a weight, counted from 0; -1 for the others; and what is wrong."""
+    named = np.arange(len(weights)) if groups is None else np.asarray(groups)
+    if named.shape != weights.shape:
+        return named, [f"training table: groups {named.shape}; expected {weights.shape}"]
+    out = np.full(len(weights), -1, dtype=np.int64)
+    found, out[weights > 0] = np.unique(named[weights > 0], return_inverse=True)
+    if len(found) < FEWEST_ROWS:
+        return out, [f"training table: {len(found)} groups of rows; expected at least {FEWEST_ROWS} for little bags"]
+    return out, []
 
 
 def settings_faults(settings: Settings) -> list[str]:
@@ -122,12 +143,25 @@ def settings_faults(settings: Settings) -> list[str]:
             continue
         if not isinstance(value, int | np.integer) or value < limit:
             faults.append(f"forest: {name} is {value}; expected a whole number of at least {limit}")
+    if settings.little_bags:
+        faults += bag_faults(settings.trees, settings.little_bags)
     if not 0.0 < settings.max_features <= 1.0:
         faults.append(f"forest: max_features is {settings.max_features:g}; expected a share above 0 and not above 1")
     for name, known in (("split", ("variance", "extra")), ("engine", tuple(ENGINES))):
         if getattr(settings, name) not in known:
             faults.append(f"forest: {name} is {getattr(settings, name)!r}; expected {' or '.join(known)}")
     return faults
+
+
+def bag_faults(trees: int, bag: int) -> list[str]:
+    """What is wrong with little bags.
+
+    >>> bag_faults(500, 10), bag_faults(500, 30)
+    ([], ['forest: little_bags is 30 with 500 trees; expected at least 2 trees in a bag, and at least 4 bags that hold all trees'])
+    """
+    if isinstance(bag, int | np.integer) and bag >= 2 and trees % bag == 0 and trees // bag >= 4:
+        return []
+    return [f"forest: little_bags is {bag} with {trees} trees; expected at least 2 trees in a bag, and at least 4 bags that hold all trees"]
 
 
 def table_faults(
@@ -172,12 +206,12 @@ def _edaphic(job: Job) -> Grown:
     order = np.argsort(job.values, kind="stable")
     rule = rule_of(job.settings, job.features.shape[1])
     grown = grow_forest(
-        job.features[order], job.values[order], job.fitted[order], job.weights[order], rule, job.settings.trees, job.seed,
-        job.workers, job.oob,
+        job.features[order], job.values[order], job.fitted[order], job.weights[order], job.groups[order], job.settings.little_bags,
+        rule, job.settings.trees, job.seed, job.workers, job.oob,
     )  # fmt: skip
     oob = np.empty(len(order))
     oob[order] = grown.pop("oob")
-    return Grown(Forest(**grown, values=job.values[order], log=job.log), oob)
+    return Grown(Forest(**grown, values=job.values[order], log=job.log, bag=job.settings.little_bags), oob)
 
 
 ENGINES: Mapping[str, Engine] = MappingProxyType({"edaphic": _edaphic, "scikit-learn": grow_with_scikit_learn})

@@ -167,6 +167,26 @@ def bag(state, inside, distinct, weights, drawn, rows):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
+def half_of(state, groups, count, order, taken, inside):  # type: ignore[no-untyped-def]  # compiled
+    """Draw half of ``count`` groups (the smaller half); ``inside`` gets their rows, in order; returns the number of rows.
+
+    ``taken`` (count,) says which groups these are; ``order`` (count,) is room.
+    """
+    for g in range(count):
+        order[g], taken[g] = g, False
+    for k in range(count // 2):
+        j = k + below(state, count - k)
+        order[k], order[j] = order[j], order[k]
+        taken[order[k]] = True
+    rows = 0
+    for i in range(len(groups)):
+        if groups[i] >= 0 and taken[groups[i]]:
+            inside[rows] = i
+            rows += 1
+    return rows
+
+
+@njit(cache=True, nogil=True)
 def _gather(codes, rows, start, m, rank):  # type: ignore[no-untyped-def]  # compiled
     """Ranks of a node's rows in one feature; the smallest and the largest."""
     low = high = np.int32(codes[rows[start]])
@@ -320,8 +340,13 @@ def _push(stack, top, start, m, depth, parent, other, asked):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def grow_trees(codes, levels, starts, values, fitted, weights, rule, seed, first, last, oob):  # type: ignore[no-untyped-def]  # compiled
+def grow_trees(  # type: ignore[no-untyped-def]  # compiled
+    codes, levels, starts, values, fitted, weights, groups, bag_size, rule, seed, first, last, oob
+):
     """Trees ``first`` to ``last`` - 1, their arrays one after another; rows stand in the order of their values.
+
+    Where ``bag_size`` is above 0, tree t is grown on the half of the groups that belongs to t // ``bag_size``; out of bag is then what no
+    tree of the bag could draw.
 
     Returns the sizes of each tree (trees, 3: nodes, leaves, members); feature, threshold, left, right of the nodes; mean and mean of
     the fitted of the leaves; where the members of each leaf end; members and their shares; the importance, added up over the trees;
@@ -337,11 +362,21 @@ def grow_trees(codes, levels, starts, values, fitted, weights, rule, seed, first
     member, share = np.empty(trees * n, np.int32), np.empty(trees * n, np.float32)
     importance, answers, times = np.zeros(len(codes)), np.zeros(n), np.zeros(n, np.int64)
     drawn, rows, others, inside = np.empty(n), np.empty(n, np.uint32), np.empty(n, np.uint32), np.arange(n)
+    many = groups.max() + 1 if bag_size > 0 else 0
+    order, taken = np.empty(many, np.int64), np.empty(many, np.bool_)
     a = b = c = 0
     for tree in range(trees):
+        own = n
+        if bag_size > 0:
+            # A stream of its own for each bag: numbers below zero are no trees.
+            seeded(state, seed, -1 - (first + tree) // bag_size)
+            own = half_of(state, groups, many, order, taken, inside)
+            drawn[:] = 0.0
         seeded(state, seed, first + tree)
-        count = bag(state, inside, inside, weights, drawn, rows)
-        ask = _left_out(drawn, others, times) if oob else 0
+        count = bag(state, inside[:own], inside[:own], weights, drawn, rows)
+        ask = 0
+        if oob:
+            ask = _outside(groups, taken, others, times) if bag_size > 0 else _left_out(drawn, others, times)
         gains = np.zeros(len(codes))
         size, leaves = grow_tree(
             codes, levels, starts, fitted, drawn, rows, count, others, ask, answers, rule, space, room, gains, state
@@ -375,6 +410,18 @@ def _left_out(drawn, others, times):  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(cache=True, nogil=True)
+def _outside(groups, taken, others, times):  # type: ignore[no-untyped-def]  # compiled
+    """Rows of groups that a bag does not hold; their number."""
+    count = 0
+    for i in range(len(groups)):
+        if groups[i] < 0 or not taken[groups[i]]:
+            others[count] = i
+            times[i] += 1
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
 def _fill_leaves(leaf_start, leaves, rows, drawn, values, fitted, mean, mean_fit, member, share):  # type: ignore[no-untyped-def]
     """Means, members and shares of the leaves of one tree."""
     for leaf in range(leaves):
@@ -395,6 +442,8 @@ def grow_forest(
     values: NDArray[np.float64],
     fitted: NDArray[np.float64],
     weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    bag_size: int,
     rule: Rule,
     trees: int,
     seed: int,
@@ -408,6 +457,10 @@ def grow_forest(
     features : float32 (n, q)
         Rows in the ascending order of their values, as in all that follows.
     values, fitted, weights : float64 (n,)
+    groups : int64 (n,)
+        Group of each row, from 0 without gaps; -1 for rows that no half of the groups holds.
+    bag_size : int
+        Trees in a little bag; 0: none.
     rule : Rule
     trees, seed, workers : int
     oob : bool
@@ -424,7 +477,9 @@ def grow_forest(
 
     def part(first: int) -> tuple[NDArray, ...]:
         last = min(trees, first + chunk)
-        grown: tuple[NDArray, ...] = grow_trees(*coded, values, fitted, weights, rule, np.uint64(seed % 2**64), first, last, oob)
+        grown: tuple[NDArray, ...] = grow_trees(
+            *coded, values, fitted, weights, groups, bag_size, rule, np.uint64(seed % 2**64), first, last, oob
+        )
         return grown
 
     with ThreadPoolExecutor(workers) as pool:

@@ -49,7 +49,8 @@ class Learner:
 
     ``kinds``: continuous or class, by covariate; ``candidates``: settings to try, with the trees of a trial; ``trees``: those of the
     model; ``protected``: covariates that stay; ``drop_derived``: whether covariates made of carbon go; ``zone``: covariate of zones;
-    ``weighting``: ``none``, ``rows`` (weights of the table) or ``error`` (by the error of each value).
+    ``weighting``: ``none``, ``rows`` (weights of the table) or ``error`` (by the error of each value); ``little_bags``: trees in a little
+    bag of the model (none in trials).
     """
 
     kinds: Mapping[str, str]
@@ -72,6 +73,7 @@ class Learner:
     zone: str | None = None
     fewest_in_zone: int = 50
     weighting: str = "none"
+    little_bags: int = 0
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -161,12 +163,14 @@ def refit(
     (model, notes)
     """
     used = points[list(kept)]
-    weights, notes = _weights(learner, table, used, settings)
+    settings = replace(settings, little_bags=learner.little_bags)
+    weights, notes = _weights_of_layers(learner, table, used, settings)
     everywhere = _fit(learner, table, used, settings, weights, learner.seed)
+    notes += everywhere.notes
     if learner.zone is None:
         return everywhere, notes
     zone = points[learner.zone]
-    enough, counts = zones_with_enough(table, zone, len(learner.intervals), learner.fewest_in_zone)
+    enough, counts = zones_with_enough(table, zone, len(learner.layers), learner.fewest_in_zone)
     code = zone.loc[list(table.profile_id)].to_numpy()
     models = []
     for number, own in enumerate(enough):
@@ -175,6 +179,7 @@ def refit(
             learner, table.take(rows), used, settings, None if weights is None else weights[rows], learner.seed + 1000 * (number + 1)
         )
         models.append((own, part))
+        notes += [f"{learner.zone} {own}: {note}" for note in part.notes]
     rest = [f"{code} ({n} profiles)" for code, n in counts.items() if code not in enough]
     if rest:
         notes.append(
@@ -350,6 +355,19 @@ def _tune(
     return chosen if varied else replace(chosen, trees=learner.trees), tuning
 
 
+def _weights_of_layers(
+    learner: Learner, table: TrainingTable, points: pd.DataFrame, settings: Settings
+) -> tuple[NDArray[np.float64] | None, list[str]]:
+    """Weights of all rows: those of the layers by :func:`_weights`, 1 for the whole depth, which trains nothing."""
+    single = np.flatnonzero(table.interval < len(learner.layers))
+    own, notes = _weights(learner, table.take(single), points, settings)
+    if own is None:
+        return None, notes
+    weights = np.ones(len(table.values))
+    weights[single] = own
+    return weights, notes
+
+
 def _weights(
     learner: Learner, table: TrainingTable, points: pd.DataFrame, settings: Settings
 ) -> tuple[NDArray[np.float64] | None, list[str]]:
@@ -368,7 +386,7 @@ def _weights(
     _, oob = train_oob(
         features,
         table.values,
-        replace(settings, trees=min(settings.trees, 200)),
+        replace(settings, trees=min(settings.trees, 200), little_bags=0),
         log=learner.target.log,
         seed=learner.seed,
         workers=learner.workers,
@@ -381,3 +399,10 @@ def _weights(
     weight = 1.0 / (rest + table.sd**2)
     note = f"weights: by the error of values; the largest weight is {weight.max() / weight.min():.3g} times the smallest"
     return weight / weight.mean(), [note]
+
+
+def row_weights(
+    learner: Learner, table: TrainingTable, points: pd.DataFrame, settings: Settings
+) -> NDArray[np.float64] | None:
+    """Weights that a fit gives rows, None where all count alike; ``points`` holds the covariates of the model."""
+    return _weights_of_layers(learner, table, points, settings)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,30 +16,43 @@ from edaphic.model.structure import Forest, Grown, Job
 
 
 def grow_with_scikit_learn(job: Job) -> Grown:
-    """Trees of scikit-learn on bootstrap samples drawn here."""
+    """Trees of scikit-learn on bootstrap samples drawn here, of all rows or of the half of the groups that a little bag holds."""
     # Trees one by one, not its forests: those have changed what they do with weights.
     settings, n = job.settings, len(job.values)
     kind = DecisionTreeRegressor if settings.split == "variance" else ExtraTreeRegressor
 
-    def one(number: int) -> tuple[Any, NDArray[np.float64]]:
+    def one(number: int) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_]]:
         rng = np.random.default_rng([job.seed, number])
-        weight = np.bincount(rng.integers(0, n, n), minlength=n) * job.weights
+        inside = _half(job, number // settings.little_bags) if settings.little_bags else np.arange(n)
+        weight = np.bincount(inside[rng.integers(0, len(inside), len(inside))], minlength=n) * job.weights
+        outside = ~np.isin(np.arange(n), inside) if settings.little_bags else weight == 0
         tree = kind(
             max_features=settings.tried(job.features.shape[1]), min_samples_leaf=settings.min_samples_leaf,
             min_samples_split=settings.min_samples_split, max_depth=settings.max_depth, random_state=int(rng.integers(2**31 - 1)),
         )  # fmt: skip
-        return tree.fit(job.features, job.fitted, sample_weight=weight), weight
+        return tree.fit(job.features, job.fitted, sample_weight=weight), weight, outside
 
     with ThreadPoolExecutor(job.workers) as pool:
         grown = list(pool.map(one, range(settings.trees)))
-    trees, weights = [tree for tree, _ in grown], [weight for _, weight in grown]
-    return Grown(_flat(trees, weights, job.features, job.values, log=job.log), _out_of_bag(trees, weights, job.features, job.oob))
+    trees, weights = [tree for tree, _, _ in grown], [weight for _, weight, _ in grown]
+    outside = [left_out for _, _, left_out in grown]
+    forest = replace(_flat(trees, weights, job.features, job.values, log=job.log), bag=settings.little_bags)
+    return Grown(forest, _out_of_bag(trees, outside, job.features, job.oob))
 
 
-def _out_of_bag(trees: Sequence[Any], weights: Sequence[NDArray], features: NDArray[np.float32], wanted: bool) -> NDArray[np.float64]:
+def _half(job: Job, bag: int) -> NDArray[np.int64]:
+    """Rows of the half of the groups that a bag holds."""
+    count = int(job.groups.max()) + 1
+    taken = np.random.default_rng([job.seed, bag, 1]).permutation(count)[: count // 2]
+    return np.flatnonzero(np.isin(job.groups, taken))
+
+
+def _out_of_bag(
+    trees: Sequence[Any], outside: Sequence[NDArray[np.bool_]], features: NDArray[np.float32], wanted: bool
+) -> NDArray[np.float64]:
     total, times = np.zeros(len(features)), np.zeros(len(features))
-    for tree, weight in zip(trees, weights, strict=True) if wanted else ():
-        out = np.flatnonzero(weight == 0)
+    for tree, left_out in zip(trees, outside, strict=True) if wanted else ():
+        out = np.flatnonzero(left_out)
         total[out] += tree.predict(features[out]) if len(out) else 0.0
         times[out] += 1
     return np.where(times > 0, total / np.maximum(times, 1), np.nan)
@@ -76,7 +90,7 @@ def _flat(
     rank[order] = np.arange(len(values), dtype=np.int32)
     fitted = np.log(values) if log else values
     parts: dict[str, list[NDArray]] = {name: [] for name in ("feature", "threshold", "left", "right")}
-    leaves: dict[str, list[NDArray]] = {name: [] for name in ("mean", "mean_fit", "size", "rank", "share")}
+    leaves: dict[str, list[NDArray]] = {name: [] for name in ("mean", "mean_fit", "size", "rank", "share", "total")}
     roots, nodes, leaf_count = [], 0, 0
     for tree, own in zip(trees, weights, strict=True):
         split = tree.tree_
@@ -98,6 +112,7 @@ def _flat(
         leaves["mean"].append(np.bincount(leaf_of, weights=weight * values[drawn]) / total)
         leaves["mean_fit"].append(np.bincount(leaf_of, weights=weight * fitted[drawn]) / total)
         leaves["size"].append(np.bincount(leaf_of))
+        leaves["total"].append(total)
         leaves["rank"].append(rank[drawn])
         leaves["share"].append((weight / total[leaf_of]).astype(np.float32))
         leaf_count += len(total)
@@ -116,6 +131,7 @@ def _flat(
         values=values[order],
         log=log,
         importance=_importance(trees, features.shape[1]),
+        leaf_total=joined["total"],
     )
 
 

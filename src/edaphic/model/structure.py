@@ -28,6 +28,9 @@ class Settings:
         The best threshold of each feature tried, or one drawn at random (extremely randomised trees; on bootstrap samples here).
     engine : {"edaphic", "scikit-learn"}
         What grows the trees. Forests of the two are equal in accuracy, not in their bits.
+    little_bags : int
+        Trees in a little bag: so many trees in a row are grown on one random half of the groups of rows, each on a bootstrap of the
+        rows of that half. The number of trees is a multiple of it. 0: no bags, every tree on a bootstrap of all rows.
     """
 
     trees: int = 500
@@ -37,6 +40,7 @@ class Settings:
     max_depth: int | None = None
     split: Literal["variance", "extra"] = "variance"
     engine: Literal["edaphic", "scikit-learn"] = "edaphic"
+    little_bags: int = 0
 
     def tried(self, features: int) -> int:
         """How many features a split tries.
@@ -79,6 +83,8 @@ class Forest:
         Share of each feature in the decrease of the impurity; zeros where no tree has a split.
     bag : int
         Trees in a little bag: so many trees in a row were grown on one and the same half of the groups of rows. 0: no bags.
+    leaf_total : float64 (leaves,), optional
+        Sum of the bootstrap counts (times the weights) in each leaf, where it was kept.
     """
 
     roots: NDArray[np.int64]
@@ -95,6 +101,7 @@ class Forest:
     log: bool
     importance: NDArray[np.float64]
     bag: int = 0
+    leaf_total: NDArray[np.float64] | None = None
 
     @property
     def trees(self) -> int:
@@ -110,12 +117,14 @@ class Grown(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What an engine is told: features float32 (n, q), values (n,), what the trees are grown on (n,), weights (n,)."""
+    """What an engine is told: features float32 (n, q), values (n,), what the trees are grown on (n,), weights (n,), group of each row (n,),
+    counted from 0 without gaps, -1 for rows without weight."""
 
     features: NDArray[np.float32]
     values: NDArray[np.float64]
     fitted: NDArray[np.float64]
     weights: NDArray[np.float64]
+    groups: NDArray[np.int64]
     settings: Settings
     log: bool
     seed: int

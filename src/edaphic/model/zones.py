@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edaphic.model.answering import Answers, answer_layers, nothing_said
 from edaphic.model.fit import Interval, SoilModel, Target, TrainingTable, answer
 from edaphic.model.forest import Settings
-from edaphic.model.traverse import Prediction
+from edaphic.model.traverse import Prediction, Wish
 
 FEWEST_ROWS = 10
 """Fewest rows of an interval that a forest is grown on."""
@@ -96,8 +97,9 @@ def base_of(model: AnyModel) -> SoilModel:
 
 @dataclass(frozen=True)
 class Asked:
-    """Rows on their way through the models that answer for them: for each model its rows, and their features."""
+    """Rows on their way through the models that answer for them: for each part of the model its rows, and their features."""
 
+    model: AnyModel
     size: int
     parts: tuple[tuple[SoilModel, NDArray[np.intp], NDArray[np.float32]], ...]
 
@@ -113,7 +115,7 @@ def ask(model: AnyModel, cells: NDArray[np.floating]) -> Asked:
     """
     every = np.arange(len(cells))
     if isinstance(model, SoilModel):
-        return Asked(len(cells), ((model, every, model.encoder.transform(cells)),))
+        return Asked(model, len(cells), ((model, every, model.encoder.transform(cells)),))
     columns = [model.covariates.index(name) for name in model.everywhere.covariates]
     code = cells[:, model.covariates.index(model.zone)]
     parts, left = [], np.ones(len(cells), dtype=bool)
@@ -125,7 +127,7 @@ def ask(model: AnyModel, cells: NDArray[np.floating]) -> Asked:
     rows = np.flatnonzero(left)
     if len(rows):
         parts.append((model.everywhere, rows, model.everywhere.encoder.transform(cells[rows][:, columns])))
-    return Asked(len(cells), tuple(parts))
+    return Asked(model, len(cells), tuple(parts))
 
 
 def reply(asked: Asked, interval: int, levels: tuple[float, ...] = (), workers: int = 1) -> Prediction:
@@ -148,6 +150,28 @@ def reply(asked: Asked, interval: int, levels: tuple[float, ...] = (), workers: 
         said = answer(model, features, interval, levels, workers)
         out.mean[rows], out.mean_fit[rows], out.spread[rows] = said.mean, said.mean_fit, said.spread
         out.quantiles[rows] = said.quantiles
+    return out
+
+
+def reply_all(asked: Asked, wish: Wish, thickness: NDArray[np.float64] | None = None) -> Answers:
+    """Predict all intervals for the rows of :func:`ask` in one pass, in the unit of the target's answers.
+
+    Parameters
+    ----------
+    asked : Asked
+    wish : Wish
+    thickness : float64 (n, L), optional
+        Share of each layer that is soil: see :func:`edaphic.model.answering.answer_layers`.
+    """
+    if len(asked.parts) == 1 and len(asked.parts[0][1]) == asked.size:
+        model, _, features = asked.parts[0]
+        return answer_layers(model, features, wish, thickness)
+    out = nothing_said(len(asked.model.intervals), asked.size, wish)
+    for model, rows, features in asked.parts:
+        said = answer_layers(model, features, wish, None if thickness is None else thickness[rows])
+        for name in Answers.__dataclass_fields__:
+            if getattr(out, name).shape[1]:
+                getattr(out, name)[:, rows] = getattr(said, name)
     return out
 
 

@@ -8,7 +8,8 @@ from edaphic.recipe.inputs import CovariateLayer, Covariates, is_elsewhere
 from edaphic.recipe.load import dump, load, load_profiles, parse, profiles_from, report
 from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Terrain
 from edaphic.recipe.model import Forest, Model, Screen, Select, Tune
-from edaphic.recipe.paths import check_files, named_to_make
+from edaphic.recipe.monte_carlo import MonteCarlo
+from edaphic.recipe.paths import check_files, named_for_maps, named_to_make
 from edaphic.recipe.recipe import BETA_SHALLOW_CM, ProfileRecipe, Recipe, whole_layer
 from edaphic.recipe.soil import (
     BulkDensitySource,
@@ -23,11 +24,12 @@ from edaphic.recipe.soil import (
 from edaphic.recipe.templates import schema, template, template_names
 from edaphic.recipe.values import Column, layer_text, read_layer
 from edaphic.recipe.where import address, resolve, table_file
-from edaphic.recipe.work import Account, ByPolygons, ByRaster, Comparison, Maps, Report, Truth
+from edaphic.recipe.work import Account, Bedrock, ByPolygons, ByRaster, Comparison, MapMask, Maps, Report, Truth
 
 __all__ = [
     "BETA_SHALLOW_CM",
     "Account",
+    "Bedrock",
     "BulkDensitySource",
     "ByPolygons",
     "ByRaster",
@@ -51,8 +53,10 @@ __all__ = [
     "Independent",
     "Indices",
     "MadeCovariate",
+    "MapMask",
     "Maps",
     "Model",
+    "MonteCarlo",
     "Pedotransfer",
     "Product",
     "ProfileRecipe",
@@ -75,6 +79,7 @@ __all__ = [
     "load_profiles",
     "made_covariates",
     "made_layers",
+    "named_for_maps",
     "named_to_make",
     "parse",
     "profiles_from",

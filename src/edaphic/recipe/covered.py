@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -48,7 +49,7 @@ def covariate_files(recipe: Recipe, recipe_path: Path) -> tuple[list[CovariateLa
     """Covariates by file, without the excluded, and what is wrong with them."""
     entries = recipe.covariates.layers
     plain = [entry.path for entry in entries if not (is_pattern(entry.path) or has_years(entry.path) or is_elsewhere(entry.path))]
-    own = {resolve(recipe, recipe_path, path).resolve() for path in plain}
+    own = {Path(os.path.realpath(resolve(recipe, recipe_path, path))) for path in plain}  # a loop of links is said by the check
     layers: dict[tuple[str, Period | None], CovariateLayer] = {}
     faults: list[Fault] = []
     for place, entry in enumerate(entries):
@@ -89,7 +90,7 @@ def _files_of(
         return [(str(resolve(recipe, recipe_path, entry.path)), entry.period)], []
     matched = _matches(recipe, recipe_path, entry.path)
     faults = [] if matched else [Fault(loc, f"no file for the pattern {entry.path!r}", "a pattern that fits some file")]
-    return [(str(path), None) for path in matched if path.resolve() not in own], faults
+    return [(str(path), None) for path in matched if Path(os.path.realpath(path)) not in own], faults
 
 
 def _by_period(

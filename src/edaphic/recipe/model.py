@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
 from edaphic.recipe.designs import Design
+from edaphic.recipe.faults import Fault
 
 Target = Literal["soc_stock", "soc_density", "soc", "log_soc_stock", "log_soc_density", "log_soc", "beta"]
 
@@ -63,6 +65,20 @@ class Forest(Section):
         default="variance", description="Best split of each covariate, or the best of random ones (extra trees)."
     )
     engine: Literal["edaphic", "scikit-learn"] = Field(default="edaphic", description="Who grows the trees.")
+    little_bags: int = Field(
+        default=0,
+        ge=0,
+        description="Trees that share one random half of the profiles, 10 for example: the standard error of the mean needs them. 0: none.",
+    )
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        bag, trees = given.get("little_bags", 0), given.get("trees", cls.model_fields["trees"].default)
+        if not (type(bag) is int and type(trees) is int and bag > 0 and trees > 0):
+            return []
+        if bag >= 2 and trees % bag == 0 and trees // bag >= 10:
+            return []
+        return [Fault(("little_bags",), f"{bag} with {trees} trees", "at least 2, and trees that make 10 bags or more without a rest")]
 
 
 class Tune(Section):
@@ -113,3 +129,11 @@ class Model(Section):
     select: Select = Field(default=Select(), description="Search for the covariates that predict best.")
     forest: Forest = Field(default=Forest(), description="Settings of the random forest.")
     tune: Tune = Field(default=Tune(), description="Search for the settings that the forest leaves open.")
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        forest, tune = given.get("forest"), given.get("tune")
+        over = tune.get("over") if isinstance(tune, dict) else None
+        if not (isinstance(forest, dict) and forest.get("little_bags") and isinstance(over, list | tuple) and "trees" in over):
+            return []
+        return [Fault(("forest", "little_bags"), "beside tune.over: trees", "a number of trees that is not tuned")]

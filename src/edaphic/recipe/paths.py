@@ -65,12 +65,22 @@ def _named_files(recipe: Recipe) -> Iterator[tuple[Loc, str]]:
         for layer, name in grid.layers.items() if grid is not None else ():
             yield ("profiles", key, "layers", layer), name
     yield from _named_to_make(recipe)
+    for place, mask in enumerate(recipe.maps.masks):
+        yield ("maps", "masks", place, "path"), mask.path
+    if recipe.maps.bedrock is not None:
+        yield ("maps", "bedrock", "path"), recipe.maps.bedrock.path
     for place, division in enumerate(recipe.account.by):
         if not isinstance(division, str):
             yield ("account", "by", place, "path"), division.path
     for key, others in (("compare", recipe.account.compare), ("truth", recipe.account.truth)):
         for place, other in enumerate(others):
             yield ("account", key, place, "path"), other.path
+
+
+def named_for_maps(recipe: Recipe) -> list[str]:
+    """Files that masks and the depth to bedrock are read from, as written."""
+    bedrock = recipe.maps.bedrock
+    return [*(mask.path for mask in recipe.maps.masks), *([] if bedrock is None else [bedrock.path])]
 
 
 def named_to_make(recipe: Recipe) -> dict[str, list[str]]:

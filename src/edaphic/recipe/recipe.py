@@ -43,9 +43,7 @@ class ProfileRecipe(Head):
 class Recipe(Head):
     """Everything that a run is told. Lists are tuples, sections are frozen, paths are as written."""
 
-    grid: Grid = Field(
-        description="Cells of the maps: {like: raster}, {crs, resolution, bounds} or {region, resolution}."
-    )
+    grid: Grid = Field(description="Cells of the maps: {like: raster}, {crs, resolution, bounds} or {region, resolution}.")
     profiles: Profiles = Field(description="The soil profiles, and how they become values of layers.")
     covariates: Covariates = Field(description="Rasters that explain soil carbon.")
     model: Model = Field(default=Model(), description="What is predicted, and by what.")
@@ -165,11 +163,7 @@ def _why_no_class(covariates: Covariates, name: str) -> str:
     if covariates.zones is not None and covariates.zones.name == name:
         return ""
     kinds = [layer.kind for layer in covariates.layers if layer.own_name == name]
-    kinds = kinds or [
-        layer.kind
-        for layer in covariates.layers
-        if layer.own_name is None and fnmatchcase(name, PurePath(layer.path).stem)
-    ]
+    kinds = kinds or [layer.kind for layer in covariates.layers if layer.own_name is None and fnmatchcase(name, PurePath(layer.path).stem)]
     if not kinds:
         return f"{name!r}, which is no covariate"
     return "" if "class" in kinds else f"{name!r}, which is continuous"
@@ -191,6 +185,23 @@ def _accounts_are_of_stocks(sound: _Sound) -> list[Fault]:
         for key in ("by", "compare", "truth")
         if getattr(sound.account, key)
     ]
+
+
+def _compared_periods_are_mapped(sound: _Sound) -> list[Fault]:
+    """Another map is held against a map that is made."""
+    if sound.maps is None or sound.account is None:
+        return []
+    periods = sound.maps.periods or ()
+    single = [*periods, *([sound.maps.period] if sound.maps.period else [])]
+    mean = [(periods[0][0], periods[-1][1])] if sound.maps.mean_of_periods and periods else []  # it has no limits to hold a truth against
+    known = {"compare": [*single, *mean], "truth": single}
+    faults = []
+    for key, mapped in known.items():
+        told = ", ".join(f"[{first}, {last}]" for first, last in mapped)
+        expected = f"a period that is mapped ({told})" if mapped else "no such key, since the maps are of one time"
+        given = [(place, other.period) for place, other in enumerate(getattr(sound.account, key)) if other.period is not None]
+        faults += [Fault(("account", key, place, "period"), str(list(own)), expected) for place, own in given if own not in mapped]
+    return faults
 
 
 def _zones_are_there_to_leave_out(sound: _Sound) -> list[Fault]:
@@ -218,6 +229,21 @@ def _beta_is_of_one_layer(sound: _Sound) -> list[Fault]:
     return [Fault(("profiles", "layers"), found, f"one layer from 0 cm to below {BETA_SHALLOW_CM:g} cm, such as [0-100]")]
 
 
+def _errors_of_means_need_bags(sound: _Sound) -> list[Fault]:
+    """The standard error of the forest mean comes from trees that share their profiles."""
+    if sound.maps is None or sound.model is None or "se" not in sound.maps.stats or sound.model.forest.little_bags >= 2:
+        return []
+    place = sound.maps.stats.index("se")
+    return [Fault(("maps", "stats", place), "'se' without little bags", "model: {forest: {little_bags: 10}}, or another statistic")]
+
+
+def _bedrock_ends_amounts(sound: _Sound) -> list[Fault]:
+    """Beta has no thickness that the bedrock could take away."""
+    if sound.maps is None or sound.model is None or sound.maps.bedrock is None or sound.model.target != "beta":
+        return []
+    return [Fault(("maps", "bedrock"), "bedrock beside the target beta", "a target of stock, density or content, or no such key")]
+
+
 BETA_SHALLOW_CM = 20.0
 """Depth whose stock beta is fitted against that of the whole layer."""
 
@@ -228,6 +254,9 @@ _RULES: tuple[Callable[[_Sound], list[Fault]], ...] = (
     _masks_and_divisions_are_classes,
     _interval_has_its_names,
     _accounts_are_of_stocks,
+    _compared_periods_are_mapped,
     _zones_are_there_to_leave_out,
     _beta_is_of_one_layer,
+    _errors_of_means_need_bags,
+    _bedrock_ends_amounts,
 )

@@ -2,19 +2,131 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
 from edaphic.recipe.designs import UNITS, check_names, check_unit
-from edaphic.recipe.faults import Fault
+from edaphic.recipe.faults import Fault, fail, meant, shown
+from edaphic.recipe.monte_carlo import MonteCarlo
 from edaphic.recipe.values import DepthLayer
 
-Stat = Literal["mean", "q05", "q50", "q95", "spread", "applicability", "dissimilarity", "point_density"]
+STATS = ("mean", "se", "spread", "tree_se", "applicability", "dissimilarity", "point_density")
+"""Statistics of maps that have no level."""
+
+DEMANDED = ("mean", "q05", "q95")
+"""Statistics that the account needs."""
+
+_QUANTILE = re.compile(r"(?:tree_)?q(\d{2,3})")
+
+RASTER_ENDINGS = (".tif", ".tiff", ".vrt", ".img", ".nc", ".asc", ".jp2")
+
+
+def check_stat(word: str) -> str:
+    """A statistic of :data:`STATS`, a calibrated quantile such as q05 or q975, or a percentile of the trees such as tree_q05.
+
+    >>> check_stat("q025"), check_stat("tree_q50")
+    ('q025', 'tree_q50')
+    """
+    found = _QUANTILE.fullmatch(word)
+    if found is not None and 0.01 <= int(found[1]) / 10.0 ** len(found[1]) <= 0.99:
+        return word
+    if word in STATS:
+        return word
+    if found is not None:
+        fail(Fault((), repr(word), "a quantile from q01 to q99, or in three digits from q010 to q990"))
+    if word.startswith("p_above"):
+        value = word.removeprefix("p_above").strip("_") or "5"
+        fail(Fault((), repr(word), f"thresholds: [{value}] in this section, which maps the probability to exceed each"))
+    fail(Fault((), repr(word), f"one of {', '.join(STATS)}, or a quantile such as q05, q975 or tree_q05{_meant_stat(word)}"))
+
+
+def _meant_stat(word: str) -> str:
+    digits = re.fullmatch(r"(tree_)?q(\d)", word)
+    if digits is not None:
+        return f" (did you mean '{digits[1] or ''}q0{digits[2]}'?)"
+    return meant(word, (*STATS, "q05", "q50", "q95"))
+
+
+Stat = Annotated[
+    str,
+    AfterValidator(check_stat),
+    WithJsonSchema({"anyOf": [{"enum": [*STATS, "q05", "q50", "q95"]}, {"type": "string", "pattern": r"^(tree_)?q\d{2,3}$"}]}),
+]
 
 Year = Annotated[int, Field(ge=1, le=9999)]
+
+Years = Annotated[tuple[Year, Year], Field(strict=False)]
+
+
+class MapMask(Section):
+    """Cells to leave empty, by a raster or polygons that are no covariate."""
+
+    name: Text = Field(description="Name of the mask in counts.")
+    path: Text = Field(description="Raster, with classes, above or below; without these a file of polygons whose inside is left empty.")
+    classes: Choices[int] | None = Field(default=None, description="Codes of the raster that are left empty.")
+    above: float | None = Field(default=None, description="Values of the raster above this are left empty.")
+    below: float | None = Field(default=None, description="Values of the raster below this are left empty.")
+    band: int = Field(default=1, ge=1, description="Band of the raster, counted from 1.")
+    nodata: float | None = Field(default=None, description="Stored number that means no value; by default the file's own.")
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        numbers = [key for key in ("above", "below") if key in given]
+        if "classes" in given and numbers:
+            return [Fault((numbers[0],), f"classes and {' and '.join(numbers)}", "classes, or numbers")]
+        path = given.get("path")
+        if isinstance(path, str) and path.lower().endswith(RASTER_ENDINGS) and not numbers and "classes" not in given:
+            return [Fault(("path",), f"a raster ({shown(path)}) and nothing to leave empty", "classes, above or below; or polygons")]
+        return []
+
+    @property
+    def of_raster(self) -> bool:
+        """Whether the file is a raster."""
+        return self.classes is not None or self.above is not None or self.below is not None
+
+
+class Bedrock(Section):
+    """Depth to bedrock: soil ends there."""
+
+    path: Text = Field(description="Raster of the depth to bedrock. A cell without a value has soil all the way down.")
+    unit: Literal["cm", "m"] = Field(description="Unit of the depths.")
+    band: int = Field(default=1, ge=1, description="Band of the file, counted from 1.")
+    nodata: float | None = Field(default=None, description="Stored number that means no value; by default the file's own.")
+    scale: float | None = Field(default=None, description="Factor from stored numbers to depths; by default the file's.")
+    offset: float | None = Field(default=None, description="Added after the factor; by default the file's.")
+    resampling: Literal["auto", "nearest", "bilinear", "average"] = Field(
+        default="auto", description="How depths come to the cells of the maps; auto goes by cell size."
+    )
+
+    @classmethod
+    def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
+        return [Fault(("scale",), "0", "a number other than 0")] if given.get("scale") == 0 else []
+
+
+def _check_thresholds(values: tuple[float, ...]) -> tuple[float, ...]:
+    again = [place for place, value in enumerate(values) if value in values[:place]]
+    if again:
+        fail(*(Fault((place,), f"{values[place]:g} a second time", "each threshold once") for place in again))
+    return values
+
+
+def _check_periods(periods: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Periods follow one another; those that touch may share a year, as those of covariates do."""
+    order = "[first year, last year]"
+    faults = [Fault((), "an empty list", "at least one period, or no such key")] if not periods else []
+    faults += [Fault((place,), str(list(own)), order) for place, own in enumerate(periods) if own[0] > own[1]]
+    for place, (before, own) in enumerate(pairwise(periods), start=1):
+        follows = own[0] >= before[1] and own[0] > before[0] and own[1] > before[1]
+        if own[0] <= own[1] and not follows:
+            faults.append(Fault((place,), f"{list(own)} after {list(before)}", f"{order} in rising order, none within another"))
+    if faults:
+        fail(*faults)
+    return periods
 
 
 class Maps(Section):
@@ -22,27 +134,71 @@ class Maps(Section):
 
     stats: Choices[Stat] = Field(
         default=("mean", "q05", "q95", "spread", "applicability", "dissimilarity"),
-        description="Mean, calibrated quantiles (5, 50, 95 %) and spread of the trees, in the unit of the target; area of applicability "
-        "(1 inside), dissimilarity index, and number of profiles near in the space of covariates.",
+        description="Mean; se, standard error of the forest mean; calibrated quantiles (q05, q50, q975 ...); spread of the trees, tree_se "
+        "(spread over the root of their number) and tree_qNN (percentiles of their means): in the unit of the target. Area of "
+        "applicability (1 inside), dissimilarity index, and number of profiles near in the space of covariates (point_density).",
     )
-    window: int = Field(default=256, ge=16, le=8192, description="Side of the square worked on at once, in cells.")
+    thresholds: Annotated[Listed[Annotated[float, Field(gt=0)]], AfterValidator(_check_thresholds)] = Field(
+        default=(), description="Values, in the unit of the maps, whose probability to be exceeded is mapped: [5, 10]."
+    )
+    window: Annotated[int, Field(ge=16, le=8192)] | None = Field(
+        default=None, description="Side of the square worked on at once, in cells; null plans it by memory and the blocks of the rasters."
+    )
     mask: dict[Text, Choices[int]] = Field(
         default={}, description="Class codes to leave empty, by covariate: {land_cover: [210]}."
     )
-    period: Annotated[tuple[Year, Year], Field(strict=False)] | None = Field(
-        default=None, description="First and last year that the maps stand for, for their metadata."
+    masks: Annotated[Listed[MapMask], AfterValidator(check_names)] = Field(
+        default=(), description="Rasters or polygons that are no covariates, and what of them is left empty."
+    )
+    only_applicable: bool = Field(default=False, description="Whether cells outside the area of applicability are left empty.")
+    bedrock: Bedrock | None = Field(
+        default=None, description="Depth to bedrock: stocks are density times the true thickness of each layer. Null: no such limit."
+    )
+    period: Years | None = Field(default=None, description="First and last year that the maps stand for, for their metadata.")
+    periods: Annotated[Listed[Years], AfterValidator(_check_periods)] | None = Field(
+        default=None, description="Maps for each of several periods, with the covariates of that time: [[1985, 1990], [1990, 1995]]."
+    )
+    mean_of_periods: bool = Field(default=False, description="Whether the mean of the maps of all periods is written too.")
+    encoding: Literal["float32", "int16"] = Field(
+        default="float32", description="Numbers in the files: as they are, or scaled to 16 bits, which halves the files."
+    )
+    monte_carlo: MonteCarlo | None = Field(
+        default=None, description="Error of maps and totals by drawing inputs, forests and residuals at random. Null: none."
     )
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
         faults = []
-        stats, period = given.get("stats", ("mean", "q05", "q95")), given.get("period", ())
-        if isinstance(stats, (list, tuple)) and stats and not {"mean", "q05", "q95"} <= {str(stat) for stat in stats}:
+        stats, period = given.get("stats", DEMANDED), given.get("period", ())
+        if isinstance(stats, (list, tuple)) and stats and not set(DEMANDED) <= {str(stat) for stat in stats}:
             faults.append(Fault(("stats",), f"[{', '.join(map(str, stats))}]", "mean, q05 and q95 among them"))
         years = isinstance(period, (list, tuple)) and [type(year) for year in period] == [int, int]
         if years and period[0] > period[1]:
             faults.append(Fault(("period",), str(list(period)), "[first year, last year]"))
-        return faults
+        return faults + _clashes_of_time(given) + _clashes_of_names(given)
+
+
+def _clashes_of_time(given: Mapping[str, Any]) -> list[Fault]:
+    """The maps stand for one period, or for several; only several have a mean."""
+    faults = []
+    if "period" in given and "periods" in given:
+        faults.append(Fault(("periods",), "period and periods", "one of them"))
+    periods = given.get("periods", ())
+    if given.get("mean_of_periods") is True and (not isinstance(periods, (list, tuple)) or len(periods) < 2):
+        faults.append(Fault(("mean_of_periods",), "the mean of fewer than two periods", "two or more (periods: ...), or no such key"))
+    return faults
+
+
+def _clashes_of_names(given: Mapping[str, Any]) -> list[Fault]:
+    """Masks are counted by name."""
+    masks, mask = given.get("masks", ()), given.get("mask", {})
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in masks] if isinstance(masks, (list, tuple)) else []
+    taken = set(mask) if isinstance(mask, dict) else set()
+    return [
+        Fault(("masks", place, "name"), f"{name!r}, which is a key of mask too", "another name")
+        for place, name in enumerate(names)
+        if name in taken
+    ]
 
 
 class ByPolygons(Section):
@@ -94,6 +250,9 @@ class OtherMap(Section):
     layer: DepthLayer = Field(description="Depth layer in cm that it shows: one of profiles.layers, or all together.")
     unit: Annotated[str, AfterValidator(check_unit), WithJsonSchema({"enum": list(UNITS)})] = Field(
         description="Unit of its numbers, such as kg/m2 or t/ha."
+    )
+    period: Years | None = Field(
+        default=None, description="Which of maps.periods it is held against; by default the last one. Left out where there is one map."
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edaphic.report.facts import Target, has_bounds, interval_of, stock_rows, whole_stock
+from edaphic.report.facts import BOUNDS_LEVEL, Target, has_bounds, stock_rows, whole_stock
 from edaphic.report.folder import RunFolder, records
+from edaphic.report.map_words import lead_words
 from edaphic.report.skill import Card, coverage, skill
 from edaphic.report.tables import PageTable
 from edaphic.report.words import bounds, digits_apart, fixed, is_known, layer_text, number, percent, quantity
@@ -48,11 +49,11 @@ def _total(run: RunFolder) -> Card | None:
     sentences = [f"Organic carbon in {depth}{where}. 1 Tg is a million tonnes."]
     if has_bounds(run):
         sentences += [
-            f"{percent(interval_of(run))} bounds if the errors of the cells were independent: {bounds(*inner)} Tg; "
+            f"{percent(BOUNDS_LEVEL)} bounds if the errors of the cells were independent: {bounds(*inner)} Tg; "
             f"if they were fully correlated: {bounds(*outer)} Tg.",
             "Unless something that all profiles share is wrong, the true uncertainty lies between these two.",
         ]
-    return Card("Total carbon", mass_text(whole["total_Tg"], digits_apart(*inner)), tuple(sentences))
+    return Card("Total carbon", mass_text(whole["total_Tg"], digits_apart(*inner)), tuple([*sentences, *filter(None, [lead_words(run)])]))
 
 
 def mass_text(total_tg: float, digits: int = 3) -> str:

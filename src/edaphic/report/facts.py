@@ -109,12 +109,22 @@ def evidence_name(run: RunFolder, layer: tuple[float, float]) -> str:
     return f"whole {plain}" if plain not in names and f"whole {plain}" in names else plain
 
 
+BOUNDS_LEVEL = 0.9
+"""Level of the bounds of totals: they are added up from the maps q05 and q95."""
+
+
+def of_lead_period(run: RunFolder, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the last period, all of them where the table has no periods."""
+    return table[table["period"] == run.lead_period] if "period" in table and (table["period"] == run.lead_period).any() else table
+
+
 def stock_rows(run: RunFolder) -> pd.DataFrame | None:
-    """Rows of the stock table over all classes, whole depth last; None where there are none."""
+    """Rows of the stock table over all classes, of the last period, whole depth last; None where there are none."""
     table = run.table("stocks")
     if table is None:
         return None
-    rows = table[table["by"] == "all"]
+    rows = of_lead_period(run, table)
+    rows = rows[rows["by"] == "all"]
     whole = [(top, bottom) == run.whole for top, bottom in zip(rows["top_cm"], rows["bottom_cm"], strict=True)]
     rows = rows.assign(_whole=whole).sort_values(["_whole", "top_cm", "bottom_cm"], kind="stable")
     return None if rows.empty else rows.drop(columns="_whole").reset_index(drop=True)

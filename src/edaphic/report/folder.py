@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from edaphic.errors import RunError
 from edaphic.report.formats import FORMATS, TableFormat
@@ -28,7 +30,8 @@ _TRUTHS = frozenset(
     | {"in_model"}
 )
 _MAP_NAME = re.compile(
-    r"(?P<target>.+)_(?P<stat>mean|tree_se|se|spread|applicability|dissimilarity|point_density|q\d{2,3})"
+    r"(?P<target>.+?)_(?P<stat>mean|(?:tree_)?se|spread|applicability|dissimilarity|point_density|(?:tree_|mc_)?q\d{2,3}|mc_mean|mc_sd"
+    r"|p_above_\d+(?:\.\d+)?)"
     r"_(?P<top>\d+(?:\.\d+)?)-(?P<bottom>\d+(?:\.\d+)?)cm(?:_(?P<period>\d+-\d+))?\.tif"
 )
 
@@ -63,7 +66,9 @@ class RunFolder:
 
     ``summary``, ``designs`` and ``cells`` are profiles/summary.json, evidence/designs.json and maps/summary.json,
     ``variogram`` and ``domain`` evidence/variogram.json and applicability.json, empty where they are not there; tables that
-    are not there are None. ``covariate_maps`` are the maps of the covariates alone, by statistic (:data:`OF_COVARIATES`).
+    are not there are None. ``covariate_maps`` are the maps of the covariates alone, by statistic (:data:`OF_COVARIATES`), of the last
+    period where there are several. ``monte_carlo_maps`` are those of maps/monte_carlo. ``depth_correlation`` (layers, layers) is the
+    correlation of the errors of the model's layers, None where the model has no such matrix.
     """
 
     path: Path
@@ -79,6 +84,21 @@ class RunFolder:
     variogram: Mapping[str, Any] = field(default_factory=dict)
     domain: Mapping[str, Any] = field(default_factory=dict)
     covariate_maps: Mapping[str, Path] = field(default_factory=dict)
+    monte_carlo_maps: tuple[MapLayer, ...] = ()
+    depth_correlation: NDArray[np.float64] | None = None
+
+    @property
+    def periods(self) -> tuple[str, ...]:
+        """Periods that have maps of their own ("1985-1990" ...), in order; empty for maps of one time."""
+        given = self.setting("maps", "periods")
+        named = [f"{own[0]}-{own[1]}" for own in given if isinstance(own, list) and len(own) == 2] if isinstance(given, list) else []
+        found = sorted({layer.period for layer in self.maps if layer.period})
+        return tuple(named) if named else tuple(found)
+
+    @property
+    def lead_period(self) -> str:
+        """The period that the evidence is about: the last one; empty for maps of one time."""
+        return self.periods[-1] if self.periods else ""
 
     def table(self, name: str) -> pd.DataFrame | None:
         """One of the tables in formats.py, or None where the run has no such table or it has no row."""
@@ -150,9 +170,9 @@ def read_run(folder: Path) -> RunFolder:
         raise RunError(faults)
     models = tuple(sorted(path.parent.name for path in folder.glob("model/*/model.json")))
     maps, of_covariates = _maps(folder / "maps")
-    return RunFolder(
-        folder, run, recipe, summary, designs, cells, tables, points, maps, models, variogram, domain, of_covariates
-    )
+    drawn, _ = _maps(folder / "maps" / "monte_carlo")
+    told = (folder, run, recipe, summary, designs, cells, tables, points, maps, models, variogram, domain, of_covariates)
+    return RunFolder(*told, drawn, _depth_correlation(folder, models))
 
 
 def _parse(path: Path, parser: Callable[[str], Any], faults: list[str], *, must: bool) -> Mapping[str, Any]:
@@ -232,6 +252,19 @@ def _points(path: Path, faults: list[str]) -> pd.Series[str] | None:
         faults.append(f"{path}: cannot be read ({error}); expected a column reason")
         return None
     return _texts(found["reason"])
+
+
+def _depth_correlation(folder: Path, models: tuple[str, ...]) -> NDArray[np.float64] | None:
+    """Of the model of all cells; None where there is no such array (an older model, or one layer only)."""
+    path = folder / "model" / models[0] / "forest.npz" if len(models) == 1 else folder / "none"
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = np.asarray(arrays["all_depth_correlation"], dtype=np.float64) if "all_depth_correlation" in arrays else np.ones((1, 1))
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: cannot be read ({error}); expected the model as the run wrote it") from error
+    return found if found.ndim == 2 and len(found) > 1 else None
 
 
 def _maps(folder: Path) -> tuple[tuple[MapLayer, ...], dict[str, Path]]:

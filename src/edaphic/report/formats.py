@@ -109,19 +109,21 @@ FORMATS: dict[str, TableFormat] = {
     "stocks": _format(
         "tables/stocks.csv",
         "by class top_cm bottom_cm cells area_km2 mean_kg_m2 total_Tg " + _BOUNDS,
-        "class_name unmapped_km2",
-        "by class class_name",
+        "class_name unmapped_km2 period",
+        "by class class_name period",
     ),
+    "monte_carlo": _format("tables/monte_carlo.csv", "by name layer", "class cells area_km2", "by class name layer"),
     "comparison": _format(
         "tables/comparison.csv",
         "name top_cm bottom_cm",
-        "cells pearson_r spearman_r mean_ours_kg_m2 mean_theirs_kg_m2 factor total_ours_Tg total_theirs_Tg explanation",
-        "name explanation",
+        "cells pearson_r spearman_r mean_ours_kg_m2 mean_theirs_kg_m2 factor total_ours_Tg total_theirs_Tg explanation period",
+        "name explanation period",
     ),
     "truth": _format(
         "tables/truth.csv",
         "top_cm bottom_cm cells bias rmse mec coverage true_total_Tg total_Tg " + _BOUNDS,
-        "below above inside_independent inside_fully_correlated",
+        "below above inside_independent inside_fully_correlated period",
+        "period",
     ),
 }
 """Tables that the page reads, by the name used here."""

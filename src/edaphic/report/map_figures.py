@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from edaphic.report.maps import MapImage
-from edaphic.report.style import BLUE, DIFFERENCES, INK, ORANGE, PALE, VALUES, WIDTH_IN, WIDTHS, new_figure, styled
+from edaphic.report.style import BLUE, CHANCES, DIFFERENCES, INK, ORANGE, PALE, VALUES, WIDTH_IN, WIDTHS, new_figure, styled
 from edaphic.report.words import unit_text
 
 _WIDEST_FOR_SCALE_DEGREES = 60.0
 _MAP_HEIGHT_IN = 5.0
 _SCALE_BAR_IN = 0.11
+_PANEL_IN = 2.2
+_EXTEND: dict[tuple[bool, bool], Literal["neither", "min", "max", "both"]] = {
+    (False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both",
+}  # fmt: skip
 CLASSES = ListedColormap([ORANGE, BLUE])
 
 
@@ -45,6 +51,53 @@ def value_map(image: MapImage, *, title: str, label: str, limits: tuple[float, f
 def width_map(image: MapImage, *, title: str, label: str) -> Figure:
     """Map of an uncertainty in cividis, drawn as :func:`value_map`."""
     return _draw(image, image.values, title, label, WIDTHS, stretch_limits(image.values, from_zero=True))
+
+
+@styled
+def chance_map(image: MapImage, *, title: str, label: str) -> Figure:
+    """Map of a probability: purple below one half, white at one half, orange above, whatever the map's own range."""
+    return _draw(image, image.values, title, label, CHANCES, (0.0, 1.0))
+
+
+@styled
+def panel_map(image: MapImage, *, title: str, colours: Colormap, limits: tuple[float, float]) -> Figure:
+    """A small map without coordinates, one of several with the same colours.
+
+    Parameters
+    ----------
+    image : MapImage
+    title : str
+    colours : Colormap
+    limits : tuple of float
+        Values of the first and last colour.
+
+    Returns
+    -------
+    Figure
+    """
+    left, right, bottom, top = image.extent
+    ratio = (right - left) / ((top - bottom) * image.stretch)
+    figure, axes = new_figure(max(_PANEL_IN * min(1.0 / ratio, 1.6) + 0.35, 0.8), _PANEL_IN)
+    axes.set_facecolor(PALE)
+    axes.imshow(
+        image.values, extent=image.extent, aspect=image.stretch, interpolation="nearest", cmap=colours, vmin=limits[0], vmax=limits[1]
+    )
+    if not np.isfinite(image.values).any():
+        axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center", va="center")
+    axes.set(xticks=[], yticks=[], title=title)
+    return figure
+
+
+@styled
+def colour_bar(colours: Colormap, limits: tuple[float, float], label: str, *, beyond: tuple[bool, bool] = (False, False)) -> Figure:
+    """The colours that several panels share; ``beyond``: whether there are values below and above them."""
+    figure, axes = new_figure(0.75)
+    extend = _EXTEND[beyond]
+    bar = figure.colorbar(ScalarMappable(Normalize(*limits), colours), cax=axes, orientation="horizontal", extend=extend)
+    bar.set_label(unit_text(label))
+    bar.locator = MaxNLocator(5)
+    bar.update_ticks()
+    return figure
 
 
 @styled
@@ -115,9 +168,7 @@ def _draw(
     known = values[np.isfinite(values)]
     if known.size == 0:
         axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center", va="center")
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
-        (bool((known < limits[0]).any()), bool((known > limits[1]).any()))
-    ]
+    extend = _EXTEND[(bool((known < limits[0]).any()), bool((known > limits[1]).any()))]
     where = "right" if upright else "bottom"
     bar = figure.colorbar(picture, ax=axes, location=where, extend=extend, shrink=0.8, aspect=28, pad=0.03)
     bar.set_label(unit_text(label))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as transform_points
 
@@ -94,7 +95,7 @@ def read_grid(path: Path) -> GridFacts:
 
 
 def read_image(path: Path, max_cells: int) -> MapImage:
-    """Read the first band, reduced by averaging to at most ``max_cells`` cells.
+    """Read the first band, scale and offset applied, reduced by averaging to at most ``max_cells`` cells.
 
     Raises
     ------
@@ -104,15 +105,14 @@ def read_image(path: Path, max_cells: int) -> MapImage:
     try:
         with rasterio.open(path) as file:
             shape = drawn_shape(file.height, file.width, max_cells)
-            values = file.read(1, out_shape=shape, resampling=Resampling.average, masked=True)
+            values = _true(file, file.read(1, out_shape=shape, resampling=Resampling.average, masked=True, out_dtype="float32"))
             bounds, crs, width = file.bounds, file.crs, file.width
     except RasterioError as error:
         raise RasterError(f"{path}: cannot be read ({error}); expected a GeoTIFF") from None
-    filled = values.astype(np.float32).filled(np.nan)
     geographic = bool(crs and crs.is_geographic)
     ground_m, stretch = _ground(crs, bounds)
     extent = (bounds.left, bounds.right, bounds.bottom, bounds.top)
-    return MapImage(filled, extent, geographic, crs_text(crs), crs_unit(crs), ground_m, stretch, width / shape[1])
+    return MapImage(values, extent, geographic, crs_text(crs), crs_unit(crs), ground_m, stretch, width / shape[1])
 
 
 def read_like(path: Path, like: Path, max_cells: int) -> NDArray[np.float32]:
@@ -132,7 +132,7 @@ def read_like(path: Path, like: Path, max_cells: int) -> NDArray[np.float32]:
             shape = drawn_shape(target.height, target.width, max_cells)
             options: dict[str, Any] = {"out_shape": shape, "resampling": Resampling.average, "masked": True}
             if (file.crs, file.transform, file.shape) == (target.crs, target.transform, target.shape):
-                values = file.read(1, **options)
+                values = _true(file, file.read(1, out_dtype="float32", **options))
             else:
                 grid = {
                     "crs": target.crs,
@@ -141,10 +141,16 @@ def read_like(path: Path, like: Path, max_cells: int) -> NDArray[np.float32]:
                     "height": target.height,
                 }
                 with WarpedVRT(file, resampling=Resampling.bilinear, nodata=np.nan, dtype="float32", **grid) as view:
-                    values = view.read(1, **options)
+                    values = _true(file, view.read(1, **options))
     except RasterioError as error:
         raise RasterError(f"{path}: cannot be read on the grid of {like} ({error}); expected a GeoTIFF") from None
-    return np.asarray(values.astype(np.float32).filled(np.nan), dtype=np.float32)
+    return values
+
+
+def _true(file: DatasetReader, stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Values of stored numbers: the file's scale and offset applied, NaN where there is none."""
+    values = np.ma.filled(np.ma.asarray(stored).astype(np.float64), np.nan) * file.scales[0] + file.offsets[0]
+    return np.asarray(values, dtype=np.float32)
 
 
 def drawn_shape(height: int, width: int, max_cells: int) -> tuple[int, int]:

@@ -19,6 +19,8 @@ from edaphic.report import (
     evidence_pictures,
     inputs,
     limits,
+    map_pictures,
+    map_words,
     others,
     pictures,
     plausibility,
@@ -28,6 +30,7 @@ from edaphic.report import (
 )
 from edaphic.report.answer import answer, title_of
 from edaphic.report.facts import (
+    BOUNDS_LEVEL,
     Target,
     counted,
     depth_words,
@@ -40,11 +43,12 @@ from edaphic.report.facts import (
 )
 from edaphic.report.folder import RunFolder, read_run, records
 from edaphic.report.formats import FORMATS
-from edaphic.report.pictures import LayerPictures, Picture
+from edaphic.report.map_pictures import LayerPictures
+from edaphic.report.pictures import Picture
 from edaphic.report.words import (
     capital,
+    dated_layer,
     is_known,
-    layer_text,
     listing,
     number,
     percent,
@@ -54,7 +58,7 @@ from edaphic.report.words import (
 
 _OPTIONAL = frozenset(
     {"comparison", "truth", "selection", "tuning", "periods", "climate", "zoning", "search", "steps", "baselines", "conformal"}
-    | {"independent", "independent_coverage", "overlap", "by_design", "products"}
+    | {"monte_carlo", "independent", "independent_coverage", "overlap", "by_design", "products"}
 )
 """Tables that a run has only where it was asked for them, or that only add to others."""
 _TEMPLATES = ("page.html.j2", "evidence.html.j2", "macros.html.j2", "page.css")
@@ -120,7 +124,7 @@ def _write_figures(folder: Path, drawn: list[Picture]) -> None:
 def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
     """All that the template shows, and the pictures among it."""
     target = target_of(run)
-    maps = pictures.layer_maps(run, target)
+    maps = map_pictures.layer_maps(run, target)
     facts = {layer.layer: layer.facts for layer in reversed(maps)}
     means = {layer: facts[layer].mean for layer in (*single_layers(run), run.whole) if layer in facts}
     checks = plausibility.checks(run, target, facts)
@@ -144,6 +148,7 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "budget": budget.error_budget(run, target),
         "budget_words": " ".join(budget.defaults_words(run)),
         "maps": maps,
+        "map_facts": map_words.map_facts(run, target),
         "reduction": _reduction(run, maps),
         "designs": evidence.designs_told(run),
         "target": target,
@@ -155,6 +160,9 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "stocks": None if rows is None else tables.stocks(rows, run.whole),
         "bounds_words": _bounds_words(run),
         "class_stocks": tables.class_stocks(run),
+        "lead_words": map_words.lead_words(run),
+        "period_stocks": map_words.period_stocks(run),
+        "monte_carlo": map_words.monte_carlo(run),
         "comparison": tables.comparison(run, target.unit),
         "factors": _factors(run),
         "limits": limits.limits(run, target),
@@ -229,7 +237,7 @@ def _truth(run: RunFolder, target: Target) -> dict[str, Any]:
 
 
 def _all_pictures(maps: list[LayerPictures], shown: Mapping[str, Any], truth: Mapping[str, Any]) -> list[Picture]:
-    found = [picture for layer in maps for picture in layer.pictures]
+    found = [picture for layer in maps for picture in layer.all]
     for value in shown.values():
         found += value if isinstance(value, list) else [value] if isinstance(value, Picture) else []
     return found + [picture for _, several in truth["truth_maps"] for picture in several]
@@ -257,7 +265,7 @@ def _reduction(run: RunFolder, maps: list[LayerPictures]) -> str:
 def _bounds_words(run: RunFolder) -> str:
     if not has_bounds(run):
         return ""
-    level = percent(interval_of(run))
+    level = percent(BOUNDS_LEVEL)
     return (
         f"Both bounds are {level} bounds of the total, made from the intervals of the cells. If the errors of the "
         "cells were independent, they would nearly cancel in the sum, and the total would be known closely. If they "
@@ -273,7 +281,7 @@ def _factors(run: RunFolder) -> list[str]:
     found = []
     for r in records(table):
         factor = tables.factor_of(r)
-        start = f"{r.name}, {layer_text(r.top_cm, r.bottom_cm)}: "
+        start = f"{r.name}, {dated_layer(r.top_cm, r.bottom_cm, r.period)}: "
         if is_known(factor):
             start += f"our mean is {number(factor)} times theirs"
             if is_known(r.total_ours_Tg) and is_known(r.total_theirs_Tg):

@@ -12,21 +12,13 @@ from numpy.typing import NDArray
 
 from edaphic.report import figures, map_figures
 from edaphic.report.facts import Target, depth_table
-from edaphic.report.folder import MapLayer, RunFolder, records
+from edaphic.report.folder import RunFolder, records
 from edaphic.report.maps import MapImage, read_image, read_like, truth_sources
-from edaphic.report.plausibility import MapFacts
 from edaphic.report.style import png_bytes
-from edaphic.report.words import capital, layer_text, number, percent, quantity, unit_text
+from edaphic.report.words import layer_text, number, quantity, unit_text
 from edaphic.units import in_map_unit
 
 Layer = tuple[float, float]
-
-_SPREADS = {
-    "se": "standard error of the mean",
-    "spread": "spread of the trees",
-    "tree_se": "spread over the root of trees",
-}
-"""Statistics of the trees under their own names: none of them is a prediction interval."""
 
 _ALL_MAP_CELLS = 2_000_000
 _ONE_MAP_CELLS = 200_000
@@ -52,17 +44,6 @@ class Picture:
         return int.from_bytes(self.png[16:20], "big"), int.from_bytes(self.png[20:24], "big")
 
 
-@dataclass(frozen=True)
-class LayerPictures:
-    """The pictures of one layer's maps and what the maps say."""
-
-    title: str
-    layer: Layer
-    pictures: tuple[Picture, ...]
-    facts: MapFacts
-    note: str
-
-
 def picture_of(name: str, figure: Figure, alt: str, caption: str) -> Picture:
     """A figure as a picture."""
     return Picture(name, png_bytes(figure), alt, caption)
@@ -73,64 +54,8 @@ def cells_for_each(run: RunFolder) -> int:
     return min(_ONE_MAP_CELLS, _ALL_MAP_CELLS // max(1, 3 * len(run.maps)))
 
 
-def layer_maps(run: RunFolder, target: Target) -> list[LayerPictures]:
-    """Mean and uncertainty of each layer (the whole depth last), with what the drawn maps say.
-
-    Parameters
-    ----------
-    run : RunFolder
-    target : Target
-
-    Returns
-    -------
-    list of LayerPictures, one for each layer that has a map of the mean.
-
-    Raises
-    ------
-    RasterError
-        A map cannot be read.
-    """
-    cells = cells_for_each(run)
-    return [_layer_maps(run, layer, target, cells) for layer in run.maps if "mean" in layer.paths]
-
-
-def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int) -> LayerPictures:
-    mean = read_image(layer.paths["mean"], cells)
-    title = layer_text(*layer.depth) + (f", {layer.period.replace('-', '–')}" if layer.period else "")
-    low, high = map_figures.stretch_limits(mean.values)
-    label = f"{target.name} ({target.unit})" if target.unit else target.name
-    pictures = [
-        picture_of(
-            f"map_mean_{layer.stem}.png",
-            map_figures.value_map(mean, title=f"Mean, {title}", label=label),
-            f"Map of the mean {target.name} in {title}: mostly from {number(low)} to {quantity(high, target.unit)}.",
-            f"Mean {target.name}, {title}. Mean of the map {quantity(mean.mean(), target.unit)}.",
-        )
-    ]
-    quantiles = sorted((stat for stat in layer.paths if stat.startswith("q")), key=_level)
-    ordered, lowest_bound = None, math.nan
-    if len(quantiles) > 1 and _level(quantiles[0]) < 0.5 < _level(quantiles[-1]):
-        lower, upper = (read_image(layer.paths[stat], cells) for stat in (quantiles[0], quantiles[-1]))
-        ordered, lowest_bound = not bool((lower.values > upper.values).any()), _lowest(lower)
-        pictures.append(_width_picture(layer, mean, lower, upper, target, title, quantiles))
-    else:
-        pictures += _spread_pictures(layer, target, title, cells)
-    facts = MapFacts(mean.mean(), _lowest(mean), lowest_bound, ordered, mean.reduction <= 1.0)
-    note = "" if len(pictures) > 1 else "This run has no map of the uncertainty of this layer."
-    return LayerPictures(title, layer.depth, tuple(pictures), facts, note)
-
-
-def _level(stat: str) -> float:
-    """Probability of a quantile's name: "q05" is 0.05, "q025" 0.025."""
-    return float(f"0.{stat[1:]}")
-
-
-def _lowest(image: MapImage) -> float:
-    known = image.values[np.isfinite(image.values)]
-    return float(known.min()) if known.size else math.nan
-
-
-def _with_values(image: MapImage, values: NDArray[np.float32]) -> MapImage:
+def with_values(image: MapImage, values: NDArray[np.float32]) -> MapImage:
+    """Other values at the place of an image."""
     return MapImage(
         values,
         image.extent,
@@ -141,40 +66,6 @@ def _with_values(image: MapImage, values: NDArray[np.float32]) -> MapImage:
         image.stretch,
         image.reduction,
     )
-
-
-def _width_picture(
-    layer: MapLayer, mean: MapImage, lower: MapImage, upper: MapImage, target: Target, title: str, stats: list[str]
-) -> Picture:
-    width = _with_values(mean, upper.values - lower.values)
-    level = percent(_level(stats[-1]) - _level(stats[0]))
-    known = np.isfinite(width.values) & np.isfinite(mean.values) & (mean.values > 0.0)
-    middle = float(np.median(width.values[known])) if known.any() else math.nan
-    relative = float(np.median(width.values[known] / mean.values[known])) if known.any() else math.nan
-    return picture_of(
-        f"map_width_{layer.stem}.png",
-        map_figures.width_map(
-            width, title=f"Uncertainty, {title}", label=f"width of the {level} interval ({target.unit})"
-        ),
-        f"Map of the width of the {level} interval in {title}: median {quantity(middle, target.unit)}.",
-        f"Width of the {level} interval ({stats[0]} to {stats[-1]}), {title}. Median {quantity(middle, target.unit)}, "
-        f"{number(relative, 2)} times the mean there.",
-    )
-
-
-def _spread_pictures(layer: MapLayer, target: Target, title: str, cells: int) -> list[Picture]:
-    for stat, name in _SPREADS.items():
-        if stat in layer.paths:
-            image = read_image(layer.paths[stat], cells)
-            return [
-                picture_of(
-                    f"map_{stat}_{layer.stem}.png",
-                    map_figures.width_map(image, title=f"{capital(name)}, {title}", label=f"{name} ({target.unit})"),
-                    f"Map of the {name} in {title}: mean {quantity(image.mean(), target.unit)}.",
-                    f"{capital(name)}, {title}. This is not a prediction interval: single profiles differ more.",
-                )
-            ]
-    return []
 
 
 def depth(run: RunFolder, target: Target) -> Picture | None:
@@ -195,6 +86,13 @@ def depth(run: RunFolder, target: Target) -> Picture | None:
     )
 
 
+def _truth_period(run: RunFolder) -> str:
+    """The period that the truth is of: as its table says, else the last one."""
+    table = run.table("truth")
+    told = "" if table is None else str(table["period"].iloc[0]).removeprefix("mean ")
+    return told or run.lead_period
+
+
 def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Picture, ...]]], list[str]]:
     """True map and difference for each layer whose true raster the recipe names and that is there.
 
@@ -202,7 +100,7 @@ def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Pi
     -------
     (list of (title, pictures), list of layers whose true raster was not found)
     """
-    layers = {layer.depth: layer for layer in run.maps if "mean" in layer.paths and not layer.period}
+    layers = {layer.depth: layer for layer in run.maps if "mean" in layer.paths and layer.period == _truth_period(run)}
     if run.table("truth") is None or not layers:
         return [], []
     sources = truth_sources(run.setting("account", "truth"), run.path / str(run.setting("root") or "."))
@@ -213,7 +111,7 @@ def truth_maps(run: RunFolder, target: Target) -> tuple[list[tuple[str, tuple[Pi
         ours = read_image(layers[layer].paths["mean"], cells)
         values = read_like(sources[layer].path, layers[layer].paths["mean"], cells)
         unit = sources[layer].unit or target.unit
-        true = _with_values(ours, in_map_unit(values, unit, layer, target.unit).astype(np.float32))
+        true = with_values(ours, in_map_unit(values, unit, layer, target.unit).astype(np.float32))
         difference = ours.values - true.values
         title = layer_text(*layer)
         limits = map_figures.stretch_limits(ours.values, true.values)

@@ -23,7 +23,9 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = "#000000", "#E69F00", "#56B4E9", "#
 PURPLE, YELLOW = "#CC79A7", "#B8A500"
 GREY, PALE, INK = "#767676", "#E4E4E4", "#1A1A1A"
 # 128 steps each, so that a map and its letters fit a palette of 256 colours.
-VALUES, WIDTHS, DIFFERENCES = (matplotlib.colormaps[name].resampled(128) for name in ("viridis", "cividis", "RdBu_r"))
+VALUES, WIDTHS, DIFFERENCES, CHANCES = (
+    matplotlib.colormaps[name].resampled(128) for name in ("viridis", "cividis", "RdBu_r", "PuOr_r")
+)
 
 WIDTH_IN = 5.0
 DPI = 170

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from edaphic.report.designs import IN_SAMPLE, design_name, designs_of
-from edaphic.report.facts import calibration, evidence_name, metric, natural
+from edaphic.report.facts import calibration, evidence_name, metric, natural, of_lead_period
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.words import (
     MISSING,
     bounds,
     count,
+    dated_layer,
     decimals_for,
     digits_apart,
     fixed,
@@ -197,7 +198,7 @@ def class_stocks(run: RunFolder) -> list[tuple[str, list[PageTable]]]:
     table = run.table("stocks")
     if table is None:
         return []
-    found = []
+    table, found = of_lead_period(run, table), []
     for by in dict.fromkeys(table["by"]):
         rows = table[table["by"] == by].rename(columns={"class": "code"})
         if by == "all" or rows.empty:
@@ -225,7 +226,7 @@ def comparison(run: RunFolder, unit: str) -> PageTable | None:
         return None
     rows = [
         (
-            r.name, layer_text(r.top_cm, r.bottom_cm), count(r.cells), fixed(r.pearson_r), fixed(r.spearman_r),
+            r.name, dated_layer(r.top_cm, r.bottom_cm, r.period), count(r.cells), fixed(r.pearson_r), fixed(r.spearman_r),
             number(r.mean_ours_kg_m2), number(r.mean_theirs_kg_m2), number(factor_of(r)), number(r.total_ours_Tg),
             number(r.total_theirs_Tg),
         )
@@ -252,7 +253,7 @@ def truth_totals(run: RunFolder) -> PageTable | None:
         return None
     rows = [
         (
-            layer_text(r.top_cm, r.bottom_cm), number(r.true_total_Tg, digits), number(r.total_Tg, digits),
+            dated_layer(r.top_cm, r.bottom_cm, r.period), number(r.true_total_Tg, digits), number(r.total_Tg, digits),
             bounds(r.independent_low_Tg, r.independent_high_Tg), yes_no(r.inside_independent),
             bounds(r.fully_correlated_low_Tg, r.fully_correlated_high_Tg), yes_no(r.inside_fully_correlated),
         )

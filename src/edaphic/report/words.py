@@ -149,6 +149,24 @@ def layer_text(top_cm: float, bottom_cm: float) -> str:
     return f"{top_cm:g}–{bottom_cm:g}{NO_BREAK_SPACE}cm"
 
 
+def period_words(period: str) -> str:
+    """A period with a proper dash.
+
+    >>> period_words("1985-1990"), period_words("mean 1985-1995")
+    ('1985–1990', 'mean of 1985–1995')
+    """
+    return period.replace("-", "\u2013").replace("mean ", "mean of ")
+
+
+def dated_layer(top_cm: float, bottom_cm: float, period: str) -> str:
+    """A depth layer, and the period where there is one.
+
+    >>> dated_layer(0.0, 30.0, ""), dated_layer(0.0, 30.0, "1985-1990")
+    ('0–30\xa0cm', '0–30\xa0cm, 1985–1990')
+    """
+    return layer_text(top_cm, bottom_cm) + (f", {period_words(period)}" if period else "")
+
+
 def group_text(name: str) -> str:
     """The name of a group of rows (layer, decile) with a proper dash.
 

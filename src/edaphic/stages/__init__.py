@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from edaphic.recipe import Recipe
 from edaphic.stages.account import stage_account, stage_report
 from edaphic.stages.covering import stage_covariates
 from edaphic.stages.evidence import stage_evidence
 from edaphic.stages.job import PARTS, Job, grid_of, heeded, sources_of
 from edaphic.stages.learning import stage_model
 from edaphic.stages.making import check_makings, stage_rasters
+from edaphic.stages.mapped import check_maps
 from edaphic.stages.maps import stage_maps
+from edaphic.stages.montecarlo import check_monte_carlo, stage_montecarlo
 from edaphic.stages.soil import stage_profiles
 
 STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType(
@@ -31,4 +34,19 @@ STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType(
 )
 """The stages in their order."""
 
-__all__ = ["PARTS", "STAGES", "Job", "check_makings", "grid_of", "heeded", "sources_of"]
+ON_DEMAND: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType({"montecarlo": stage_montecarlo})
+"""Stages that only some recipes ask for; they come after the maps."""
+
+
+def stages_of(recipe: Recipe) -> dict[str, Callable[[Job, Path, Path], None]]:
+    """The stages that a recipe asks for, in their order."""
+    asked = {} if recipe.maps.monte_carlo is None else dict(ON_DEMAND)
+    names = list(STAGES)
+    after = names.index("maps") + 1
+    return {name: STAGES[name] for name in names[:after]} | asked | {name: STAGES[name] for name in names[after:]}
+
+
+__all__ = [
+    "ON_DEMAND", "PARTS", "STAGES", "Job", "check_makings", "check_maps", "check_monte_carlo", "grid_of", "heeded", "sources_of",
+    "stages_of",
+]  # fmt: skip

@@ -12,33 +12,32 @@ from odc.geo.geobox import GeoBox
 
 from edaphic import account, covariates, report
 from edaphic.account import ClassLayer
+from edaphic.account.maps import quantile_names
 from edaphic.covariates import Source
 from edaphic.errors import ModelError
+from edaphic.mapping.names import MapKey, Period, span
 from edaphic.model.fit import interval_name
-from edaphic.recipe import ByPolygons
-from edaphic.stages.covering import build_stack, map_year
+from edaphic.recipe import ByPolygons, Comparison, Truth
+from edaphic.stages.covering import build_stack, map_periods, map_year
 from edaphic.stages.job import FEWEST_WHOLE, Job, grid_of
-from edaphic.stages.maps import map_info
 from edaphic.units import in_map_unit
+
+ACCOUNTED = 0.9
+"""Level of the interval whose bounds are added up: that of the maps q05 and q95, which every run has."""
 
 
 def stage_account(job: Job, work: Path, partial: Path) -> None:
-    """Stocks by layer and class, comparison with other maps, and with the truth where it is known."""
+    """Stocks by layer and class, comparison with other maps, and with the truth where it is known; all of them by period."""
     del partial
     recipe = job.recipe.account
     grid = grid_of(job.recipe, job.recipe_path)
     folder = work / "tables"
     folder.mkdir()
-    maps = {
-        interval: {stat: job.out / "maps" / f"{map_info(job, interval, stat).name}.tif" for stat in ("mean", "q05", "q95")}
-        for interval in job.intervals
-    }
     job.say("adding up stocks", 0, 3)
     if job.target.quantity == "soc_stock":
-        table = account.stock_table(grid, maps, _divisions(job, grid), interval=job.recipe.evidence.interval)
-        table.to_csv(folder / "stocks.csv", index=False, lineterminator="\n")
+        _stocks(job, grid).to_csv(folder / "stocks.csv", index=False, lineterminator="\n")
     job.say("comparing maps", 1, 3)
-    lost = sorted({interval_name(other.layer) for other in (*recipe.compare, *recipe.truth)} - {interval_name(i) for i in maps})
+    lost = sorted({interval_name(other.layer) for other in (*recipe.compare, *recipe.truth)} - {interval_name(i) for i in job.intervals})
     if lost:
         raise ModelError(
             f"account: maps to compare with over {', '.join(lost)} cm, a depth that too few profiles were observed over; expected at "
@@ -47,18 +46,61 @@ def stage_account(job: Job, work: Path, partial: Path) -> None:
     rows = []
     for other in recipe.compare:
         theirs = _reader(job, other.name, other.path, other.unit, other.layer, grid)
-        rows.append(account.compare_maps(maps[other.layer]["mean"], grid, theirs, other.name, other.layer, note=other.note))
+        ours = _maps_of(job, other.layer, _compared(job, other), ("mean",))["mean"]
+        row = account.compare_maps(ours, grid, theirs, other.name, other.layer, unit=job.target.unit, note=other.note)
+        rows.append({"period": _period_text(job, _compared(job, other)), **row})
     if rows:
         pd.DataFrame(rows).to_csv(folder / "comparison.csv", index=False, lineterminator="\n")
     job.say("holding against the truth", 2, 3)
-    truths = [
-        account.against_truth(
-            maps[truth.layer], grid, _reader(job, "truth", truth.path, truth.unit, truth.layer, grid), truth.layer
-        )
-        for truth in recipe.truth
-    ]
+    truths = []
+    for truth in recipe.truth:
+        maps = _maps_of(job, truth.layer, _compared(job, truth), ("mean", *quantile_names(ACCOUNTED)))
+        row = account.against_truth(maps, grid, _reader(job, "truth", truth.path, truth.unit, truth.layer, grid), truth.layer)
+        truths.append({"period": _period_text(job, _compared(job, truth)), **row})
     if truths:
         pd.DataFrame(truths).to_csv(folder / "truth.csv", index=False, lineterminator="\n")
+
+
+def _stocks(job: Job, grid: GeoBox) -> pd.DataFrame:
+    """Stocks for each period, then of the mean of the periods, which has no quantiles and so no bounds."""
+    divisions = _divisions(job, grid)
+    parts = []
+    for period in _mapped_periods(job):
+        bounded = not _is_mean(job, period)
+        stats = ("mean", *(quantile_names(ACCOUNTED) if bounded else ()))
+        maps = {interval: _maps_of(job, interval, period, stats) for interval in job.intervals}
+        table = account.stock_table(grid, maps, divisions, interval=ACCOUNTED, unit=job.target.unit, bounded=bounded)
+        table.insert(0, "period", _period_text(job, period))
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _mapped_periods(job: Job) -> tuple[Period | None, ...]:
+    """Periods that have maps of their own, the mean of them last; ``(None,)`` for maps of one time."""
+    periods = map_periods(job)
+    return (*periods, span(periods)) if job.recipe.maps.mean_of_periods else periods
+
+
+def _is_mean(job: Job, period: Period | None) -> bool:
+    return period is not None and period not in map_periods(job)
+
+
+def _period_text(job: Job, period: Period | None) -> str:
+    """A period as tables name it: empty for maps of one time."""
+    if period is None:
+        return ""
+    return f"{'mean ' if _is_mean(job, period) else ''}{period[0]}-{period[1]}"
+
+
+def _compared(job: Job, other: Comparison | Truth) -> Period | None:
+    """The period that another map is held against: its own, else the last one."""
+    periods = map_periods(job)
+    return periods[-1] if other.period is None or periods == (None,) else other.period
+
+
+def _maps_of(job: Job, interval: tuple[float, float], period: Period | None, stats: tuple[str, ...]) -> dict[str, Path]:
+    """Files of the maps of a layer and a period."""
+    return {stat: job.out / "maps" / f"{job.target.quantity}_{MapKey(stat, interval, period).name}.tif" for stat in stats}
 
 
 def stage_report(job: Job, work: Path, partial: Path) -> None:

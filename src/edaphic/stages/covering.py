@@ -18,17 +18,37 @@ def build_stack(job: Job) -> TimedStack:
     return covariates.build_timed(covariates_of(job), grid_of(job.recipe, job.recipe_path))
 
 
-def map_year(job: Job) -> float | None:
-    """Year of the covariates that maps are made with: the middle of the maps' period; None for the latest that there is."""
-    period = job.recipe.maps.period
+def map_periods(job: Job) -> tuple[tuple[int, int] | None, ...]:
+    """Periods that have maps of their own; ``(None,)`` for maps of one time."""
+    return job.recipe.maps.periods or (None,)
+
+
+def map_year(job: Job, period: tuple[int, int] | None = None) -> float | None:
+    """Year of the covariates that maps are made with: the middle of their period; None for the latest that there is.
+
+    Without ``period`` it is that of ``maps.period``, or of the last of ``maps.periods``: the one that model and evidence take the cells
+    of the map from.
+    """
+    if period is None:
+        period = job.recipe.maps.period if job.recipe.maps.periods is None else job.recipe.maps.periods[-1]
     return None if period is None else (period[0] + period[1]) / 2
 
 
 def notes_of_year(job: Job, stack: TimedStack) -> list[str]:
     """Which period of each covariate the maps are made with."""
-    year = map_year(job)
+    periods = map_periods(job)
+    if periods == (None,):
+        return [f"{what} is mapped" for what in _taken(stack, map_year(job))]
+    notes = [f"maps of {own[0]} to {own[1]}: {what}" for own in periods if own for what in _taken(stack, map_year(job, own))]
+    if not notes:
+        return ["no covariate changes with time: the maps of all periods are the same"]
+    return [*notes, "the cells that model and evidence take for the map are those of the last period"]
+
+
+def _taken(stack: TimedStack, year: float | None) -> list[str]:
+    """Period of each covariate that changes with time which stands for a year."""
     chosen = {name: dates[nearest_period([dates[-1][1] if year is None else year], dates)[0][0]] for name, dates in stack.periods.items()}
-    return [f"{name} of {first} to {last} is mapped" for name, (first, last) in chosen.items()]
+    return [f"{name} of {first} to {last}" for name, (first, last) in chosen.items()]
 
 
 def _with_carried(

@@ -20,12 +20,14 @@ from edaphic.stages.folding import Folding, cells_of_run, folding_of, learner_of
 from edaphic.stages.holding import Held, Holding, store_table
 from edaphic.stages.independent import score_independent
 from edaphic.stages.job import Job, points_of, write_json
+from edaphic.stages.kit import write_kit
 from edaphic.validate.anisotropy import variogram_of
 from edaphic.validate.calibration import (
     adjustment_notes,
     cross_calibrate,
     cross_calibrate_levels,
     fit_adjustments,
+    fit_level_adjustments,
 )
 from edaphic.validate.coverage import coverage_groups, coverage_table
 from edaphic.validate.crossval import LEVELS, by_layer, is_whole, level_name, predict_rows, score_groups, score_table
@@ -81,6 +83,7 @@ def stage_evidence(job: Job, work: Path, partial: Path) -> None:
     facts |= {"applicability": share_inside(where, model, cells), "independent": list(independent.notes)}
     write_json(folder / "designs.json", facts)
     write_card(job, folder, facts)
+    write_kit(job, work, where)
     for note in dict.fromkeys(note for one in held.values() for note in one.notes):
         job.say(f"note: {note}", 0, 0)
 
@@ -205,10 +208,15 @@ def _curves(job: Job, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_moves(job: Job, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Adjustments of the limits, which are returned, and of each level, for other quantiles of the maps and for thresholds."""
     moves = fit_adjustments(
         _known(job, table), job.levels, log=job.target.log, zone_profiles=job.recipe.evidence.group_profiles
     )
-    _first(moves, "design", job.recipe.evidence.calibrate).to_csv(folder / "conformal.csv", index=False, lineterminator="\n")
+    levels = fit_level_adjustments(
+        _known(job, table), table[RAW], LEVELS, log=job.target.log, zone_profiles=job.recipe.evidence.group_profiles
+    )
+    for name, found in (("conformal", moves), ("conformal_levels", levels)):
+        _first(found, "design", job.recipe.evidence.calibrate).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     for note in adjustment_notes(moves):
         job.say(f"note: {note}", 0, 0)
     return moves

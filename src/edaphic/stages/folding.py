@@ -73,6 +73,7 @@ def learner_of(job: Job, kinds: Mapping[str, str]) -> Learner:
         zone=model.zones,
         fewest_in_zone=model.min_zone_profiles,
         weighting=model.weights if model.weights in ("none", "error") else "rows",
+        little_bags=model.forest.little_bags,
     )
 
 

@@ -194,7 +194,7 @@ def _stratum_areas(job: Job, name: str) -> dict[object, float]:
     masks = sorted(job.recipe.maps.mask.items())
     read = stack.select([name, *(other for other, _ in masks if other != name)])
     area: dict[object, float] = {}
-    for window in covariates.windows(stack.grid, job.recipe.maps.window):
+    for window in covariates.windows(stack.grid):
         values = dict(zip(read.names, read.read(window), strict=True))
         here = np.isfinite(values[name])
         for other, codes in masks:

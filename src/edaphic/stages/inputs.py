@@ -31,7 +31,8 @@ READ: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "covariates": ("rasters",),
         "model": ("rasters",),
         "evidence": ("rasters", "evidence"),
-        "maps": ("rasters",),
+        "maps": ("rasters", "maps"),
+        "montecarlo": ("rasters", "maps", "divisions"),
         "account": ("rasters", "account"),
     }
 )
@@ -59,12 +60,15 @@ def inputs_of(told: Recipe, recipe_path: Path, stages: Iterable[str]) -> Inputs:
     others = [name for entry in told.evidence.independent for source in entry.sources for name in (source.horizons, source.sites) if name]
     evidence = {file for name in others if (file := recipe.table_file(name)) is not None}
     evidence |= {product.path for product in told.evidence.products}
+    maps = {name for name in recipe.named_for_maps(told) if not recipe.is_elsewhere(name)}
     rasters = _grid(told, recipe_path) | _rasters(told, recipe_path)
     making = _making(told, recipe_path, rasters)
     paths: dict[str, set[Path]] = {
         "tables": {recipe.resolve(told, recipe_path, name) for name in tables},
         "rasters": rasters,
+        "maps": {recipe.resolve(told, recipe_path, name) for name in maps},
         "account": {recipe.resolve(told, recipe_path, name) for name in account},
+        "divisions": {recipe.resolve(told, recipe_path, by.path) for by in told.account.by if not isinstance(by, str)},
         "evidence": {recipe.resolve(told, recipe_path, name) for name in evidence},
         "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
         "making": set().union(*making.values()),

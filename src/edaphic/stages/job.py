@@ -15,6 +15,7 @@ from edaphic import covariates
 from edaphic.covariates import Dated, Source
 from edaphic.covariates.zones import CODES
 from edaphic.manifest import key_of
+from edaphic.mapping.place import Place
 from edaphic.model.fit import TARGETS, Target
 from edaphic.progress import Say
 from edaphic.recipe import (
@@ -33,7 +34,7 @@ FEWEST_WHOLE = 50
 """Fewest profiles observed over all layers that the whole depth is mapped from."""
 
 
-OF_ZONES = ("covariates.layers", "covariates.max_gap_years", "maps.period")
+OF_ZONES = ("covariates.layers", "covariates.max_gap_years", "maps.period", "maps.periods")
 """Keys that rasters depend on only where climate zones are made, of other covariates and for the year of the maps."""
 
 
@@ -49,13 +50,34 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         *OF_ZONES,
     ),
     "covariates": ("grid", "covariates"),
-    "model": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period"),
-    "evidence": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period"),
+    "model": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period", "maps.periods"),
+    "evidence": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period", "maps.periods"),
     "maps": ("name", "seed", "grid", "profiles", "covariates", "model", "evidence", "maps"),
+    "montecarlo": (
+        "name",
+        "seed",
+        "grid",
+        "profiles",
+        "covariates",
+        "model",
+        "evidence",
+        "maps.monte_carlo",
+        "maps.mask",
+        "maps.masks",
+        "maps.only_applicable",
+        "maps.bedrock",
+        "maps.period",
+        "maps.periods",
+        "maps.encoding",
+        "account.by",
+    ),
     "account": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account"),
     "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "report"),
 }
 """Sections of the recipe, or keys of them, that a stage heeds."""
+
+APART: Mapping[str, tuple[str, ...]] = {"maps": ("monte_carlo",)}
+"""Keys that a stage which heeds their section does not heed: they have a stage of their own."""
 
 
 def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
@@ -69,7 +91,9 @@ def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
         section, _, key = part.partition(".")
         if part in OF_ZONES and "covariates.zones" in parts and recipe.covariates.zones is None:
             continue
-        found[part] = told[section][key] if key else told[section]
+        apart = APART.get(section, ())
+        whole = {name: value for name, value in told[section].items() if name not in apart} if apart else told[section]
+        found[part] = told[section][key] if key else whole
     return found
 
 
@@ -78,6 +102,7 @@ class Job:
     """One run: the recipe and where it stands, the run folder, threads, and whom to tell of progress.
 
     ``libraries`` are the versions that decide bits; ``making`` has the hashes of the inputs of each part of the stage of rasters.
+    ``place``: where the tiles of maps are computed. Neither it nor ``workers`` (threads) changes a bit of any output.
     """
 
     recipe: Recipe
@@ -89,6 +114,7 @@ class Job:
     say: Say
     libraries: Mapping[str, str] = field(default_factory=dict)
     making: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    place: Place = field(default_factory=Place)
 
     def path(self, value: str) -> Path:
         """Path of a file that the recipe names."""

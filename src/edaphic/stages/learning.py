@@ -12,6 +12,7 @@ from edaphic.model.fit import interval_name
 from edaphic.model.learning import Learned, learn
 from edaphic.stages.folding import draw_cells, folding_of, learner_of, training
 from edaphic.stages.job import Job, points_of, provenance
+from edaphic.stages.kit import covariate_facts
 
 
 def stage_model(job: Job, work: Path, partial: Path) -> None:
@@ -32,7 +33,8 @@ def stage_model(job: Job, work: Path, partial: Path) -> None:
     _write(learned, evidence)
     folder = work / "model" / job.recipe.model.name
     folder.mkdir(parents=True)
-    artefact.save(learned.model, folder, provenance(job) | {"profiles": len(table.profiles)}, _card(learned))
+    facts = covariate_facts(job, learned.model, points, table.profiles)
+    artefact.save(learned.model, folder, provenance(job) | {"profiles": len(table.profiles)}, _card(learned), facts)
 
 
 def _write(learned: Learned, folder: Path) -> None:

@@ -1,42 +1,30 @@
-"""The stage of maps: predict tile by tile, then write one file for each layer and statistic."""
+"""The stage of maps: compute tile by tile, then write one file for each layer, statistic and period."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from edaphic import covariates
+from edaphic.covariates.band_statistics import bounded_cache
 from edaphic.errors import ModelError
-from edaphic.mapping.plan import Ledger
-from edaphic.mapping.predict import predict_tile
-from edaphic.mapping.write import BandWriter, MapInfo, publish, write_catalog
+from edaphic.mapping.engine import run_tiles
+from edaphic.mapping.info import Encoding, words_of
+from edaphic.mapping.names import OF_COVARIATES, MapKey, Period
+from edaphic.mapping.place import Place
+from edaphic.mapping.plan import plan_tiles
+from edaphic.mapping.predict import TileWork
+from edaphic.mapping.store import TileStore, kept_size
+from edaphic.mapping.write import BandWriter, MapInfo, publish, style_together, write_catalog
 from edaphic.model import artefact
-from edaphic.model.fit import interval_name
-from edaphic.recipe import GridRegion
-from edaphic.stages.applying import load_applicability
-from edaphic.stages.covering import build_stack, map_year, notes_of_year
+from edaphic.model.soil import Interval, interval_name
+from edaphic.progress import Say
+from edaphic.stages.covering import build_stack, map_periods, notes_of_year
 from edaphic.stages.job import PARTS, Job, write_json
-
-STAT_KEYS: Mapping[str, str] = {"mean": "mean", "q05": "low", "q50": "mid", "q95": "high", "spread": "spread"}
-
-
-STAT_TITLES: Mapping[str, str] = {
-    "mean": "mean",
-    "q05": "calibrated 5 % quantile",
-    "q50": "median",
-    "q95": "calibrated 95 % quantile",
-    "spread": "spread of the trees (not an error of the map)",
-    "applicability": "area of applicability (1 inside, 0 outside)",
-    "dissimilarity": "dissimilarity index to the profiles",
-    "point_density": "profiles that are near in the space of covariates",
-}
-
-OF_COVARIATES = ("applicability", "dissimilarity", "point_density")
-"""Statistics of the covariates alone: one map for all depths, with no unit."""
-
+from edaphic.stages.mapped import tile_work
 
 WHAT: Mapping[str, str] = {
     "soc_stock": "Soil organic carbon stock",
@@ -46,85 +34,211 @@ WHAT: Mapping[str, str] = {
 
 
 def stage_maps(job: Job, work: Path, partial: Path) -> None:
-    """Predict tile by tile, then write one file for each layer and statistic."""
-    model = artefact.load(job.out / "model" / job.recipe.model.name)
-    adjustments = pd.read_csv(job.out / "evidence" / "conformal.csv")
+    """Predict tile by tile, then write one file for each layer, statistic and period."""
+    kit = artefact.load_kit(job.out / "model" / job.recipe.model.name)
     timed = build_stack(job)
-    stack = timed.during(map_year(job), job.recipe.covariates.max_gap_years)
     for note in notes_of_year(job, timed):
         job.say(f"note: {note}", 0, 1)
-    regions = job.recipe.grid.region if isinstance(job.recipe.grid, GridRegion) else None
-    wanted = [stat for stat in job.recipe.maps.stats if stat in OF_COVARIATES]
-    where = load_applicability(job.out / "evidence") if wanted else None
-    masks = [(name, tuple(codes)) for name, codes in sorted(job.recipe.maps.mask.items())]
-    ledger = Ledger(partial, stack.grid, job.recipe.maps.window)
-    missing, total = ledger.missing(), len(ledger.tiles)
-    for i, tile in enumerate(missing):
-        job.say(f"predicting tile {total - len(missing) + i + 1} of {total}", total - len(missing) + i, total)
-        inside = covariates.region_mask(stack.grid, tile, job.path(regions)) if regions else None
-        arrays = predict_tile(
-            model, stack, tile, adjustments, job.levels, masks=masks, region=inside, applicability=where, workers=job.workers
-        )
-        ledger.store(tile, arrays)
-    counts = np.sum([values for _, values in ledger.read("counts")], axis=0)
-    if counts[1] == counts[2]:
-        raise ModelError(
-            f"maps: of {counts[0]} cells, {counts[1]} have a value of every covariate and the mask removes {counts[2]} of them; "
-            "expected cells that are left (covariates/layers.csv tells which rasters cover what)"
-        )
+    tiles = tile_work(job, kit, timed)
     folder = work / "maps"
     folder.mkdir()
-    finals = []
-    asked = [
-        (interval, stat, f"{STAT_KEYS[stat]}_{i}")
-        for i, interval in enumerate(model.intervals)
-        for stat in job.recipe.maps.stats
-        if stat not in OF_COVARIATES
-    ]
-    asked += [((model.layers[0][0], model.layers[-1][1]), stat, stat) for stat in wanted]
-    for number, (interval, stat, key) in enumerate(asked):
-        job.say("writing maps", number, len(asked))
-        info = map_info(job, interval, stat)
-        temporary = partial / f"{info.name}.tmp.tif"
-        temporary.unlink(missing_ok=True)  # a run that was killed may have left half of one
-        with BandWriter(temporary, stack.grid) as writer:
-            for tile, values in ledger.read(key):
-                writer.write(tile, values)
-        final = folder / f"{info.name}.tif"
-        publish(temporary, final, info, stack.grid)
-        finals.append(final)
-    write_catalog(folder, finals, name="maps", title=job.recipe.name)
-    names = ("cells", "with_all_covariates", "masked", "with_class_unseen_in_training", "whole_limits_widened", "inside_applicability")
-    summary: dict[str, int | None] = dict(zip(names, (int(c) for c in counts), strict=True))
-    # Without its maps nobody looked: that is not none.
-    write_json(folder / "summary.json", summary if wanted else summary | {"inside_applicability": None})
+
+    def info(key: MapKey) -> MapInfo:
+        return map_info(job, key.interval, key.stat, key.period, kit.sha256)
+
+    task = MapTask(tiles, job.recipe.name, info, job.recipe.maps.encoding, job.recipe.maps.window)
+    summary = write_maps(task, partial, folder, partial.name, job.place, job.workers, job.say)
+    write_json(folder / "summary.json", summary)
 
 
-def map_info(job: Job, interval: tuple[float, float], stat: str) -> MapInfo:
-    name = f"{job.target.quantity}_{stat}_{interval_name(interval)}cm"
-    what = WHAT[job.target.quantity]
-    unit = "1" if stat in OF_COVARIATES else job.target.unit
+@dataclass(frozen=True)
+class MapTask:
+    """Maps to make: the work on a tile, the title of them all, what is said of each, and how they are stored.
+
+    ``window``: side of tiles that is asked for; None plans it. ``intervals``: depths whose maps are written; None for all of the model.
+    """
+
+    tiles: TileWork
+    title: str
+    info: Callable[[MapKey], MapInfo]
+    encoding: Encoding = "float32"
+    window: int | None = None
+    intervals: frozenset[Interval] | None = None
+
+    @property
+    def keys(self) -> list[MapKey]:
+        """The maps that are written, in their order."""
+        return [
+            key for key in self.tiles.keys if self.intervals is None or key.interval in self.intervals or key.stat in OF_COVARIATES
+        ]
+
+
+def write_maps(task: MapTask, partial: Path, folder: Path, key: str, place: Place, threads: int, say: Say) -> dict[str, Any]:
+    """Compute the tiles that are missing, write one file for each map, and a catalogue over all.
+
+    Parameters
+    ----------
+    task : MapTask
+    partial : Path
+        What is finished so far; taken up where it was kept under the same key.
+    folder : Path
+        For the maps.
+    key : str
+        What the tiles depend on.
+    place : Place
+    threads : int
+        That pack the files.
+    say : callable
+
+    Returns
+    -------
+    Counts of cells.
+    """
+    tiles = task.tiles
+    plan = plan_tiles(
+        tiles.stacks[0].grid,
+        tiles.layers,
+        bytes_per_cell=tiles.bytes_per_cell,
+        fixed_bytes=tiles.fixed_bytes,
+        place=place,
+        window=task.window,
+        kept=kept_size(partial, key),
+    )
+    for note in plan.notes:
+        say(f"note: {note}", 0, 1)
+    store = TileStore(partial, plan, tiles.arrays, key)
+    run_tiles(tiles, plan, store, say)
+    summary = _summary(tiles, (facts["by_period"] for facts in store.facts()))
+    for note in _notes(tiles, summary) + tiles.asked.notes(tiles.model.intervals):
+        say(f"note: {note}", 0, 1)
+    with bounded_cache():
+        _write_files(task, store, folder, threads, say)
+    for note in store.notes:  # of tiles that were damaged on disk
+        say(f"note: {note}", 0, 1)
+    return summary
+
+
+def _write_files(task: MapTask, store: TileStore, folder: Path, threads: int, say: Say) -> None:
+    """One file after the other; what a killed run has finished is taken as it is, and each array goes when its file is there."""
+    grid, tiles = store.plan.grid, task.tiles
+    written: list[tuple[MapKey, Path, MapInfo]] = []
+    for number, key in enumerate(task.keys):
+        say("writing maps", number, len(task.keys))
+        info = task.info(key)
+        if store.finished(info.name) is None:
+            final = store.finals / f"{info.name}.tif"
+            temporary = store.finals / f"{info.name}.tmp.tif"
+            temporary.unlink(missing_ok=True)  # a run that was killed may have left half of one
+            with BandWriter(temporary, grid) as writer:
+                for tile, values in store.read(key.name, tiles):
+                    writer.write(tile, values)
+            publish(temporary, final, info, grid, encoding=task.encoding, threads=threads)
+            store.finish(info.name, final, final.with_suffix(".qml"), final.with_suffix(".json"), arrays=[key.name])
+        store.drop(key.name)
+        store.hand_over(info.name, folder)
+        written.append((key, folder / f"{info.name}.tif", info))
+    for stat, interval in dict.fromkeys((key.stat, key.interval) for key in task.keys):
+        together = [(path, info) for key, path, info in written if (key.stat, key.interval) == (stat, interval)]
+        if len(together) > 1:
+            style_together(together)
+    write_catalog(folder, [path for _, path, _ in written], name="maps", title=task.title)
+
+
+def _summary(tiles: TileWork, facts: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Counts of all tiles: those of the last period, and with several periods those of each."""
+    counts: list[dict[str, Any]] = [{} for _ in tiles.periods]
+    for by_period in facts:
+        for total, own in zip(counts, by_period, strict=True):
+            _add(total, own)
+    if not any(total["mapped"] for total in counts):
+        last = counts[-1]
+        left = last["with_all_covariates"] - last["masked"]
+        outside = f", {left} of which lie outside the area of applicability" if left and tiles.only_applicable else ""
+        raise ModelError(
+            f"maps: of {last['cells']} cells, masks remove {last['masked']} and {left} of the others have a value of every covariate"
+            f"{outside}; expected cells that are left (covariates/layers.csv tells which rasters cover what)"
+        )
+    # Where nobody looked there is no count: that is not none.
+    unknown = [] if tiles.applicability is not None else ["inside_applicability"]
+    unknown += [] if tiles.bedrock is not None else ["soil_ends_within", "bedrock_not_known", "bedrock_negative"]
+    counts = [total | dict.fromkeys(unknown) for total in counts]
+    named = {f"{period[0]}-{period[1]}": total for period, total in zip(tiles.periods, counts, strict=True) if period is not None}
+    return counts[-1] | ({"periods": named} if named else {})
+
+
+def _add(total: dict[str, Any], own: Mapping[str, Any]) -> None:
+    for name, count in own.items():
+        if isinstance(count, Mapping):
+            _add(total.setdefault(name, {}), count)
+        else:
+            total[name] = total.get(name, 0) + count
+
+
+def _notes(tiles: TileWork, summary: Mapping[str, Any]) -> list[str]:
+    """What was assumed of cells, and where estimates gave way; of the last period."""
+    notes = [f"mask {name}: {count} of {summary['cells']} cells are left empty" for name, count in summary["masks"].items()]
+    mapped = summary["mapped"]
+    if tiles.bedrock is not None:
+        ends = summary["soil_ends_within"]
+        notes.append(f"bedrock: in {ends} of {mapped} cells soil ends within the layers; amounts shrink with its thickness")
+        if summary["bedrock_not_known"]:
+            negative = f", {summary['bedrock_negative']} of them for a negative depth" if summary["bedrock_negative"] else ""
+            notes.append(f"bedrock: {summary['bedrock_not_known']} cells have no depth to bedrock{negative}; their layers count in full")
+    if tiles.only_applicable and summary["inside_applicability"] is not None:
+        left = summary["with_all_covariates"] - summary["masked"]
+        notes.append(f"only applicable: {left - summary['inside_applicability']} of {left} cells lie outside and are left empty")
+    for name, count in summary["se_shrunk"].items():
+        if count:
+            where = f"{count} of {mapped} cells ({count / mapped:.1%})"
+            notes.append(f"{name}: the plain variance was at or below zero in {where}; it is shrunk there")
+    return notes
+
+
+def map_info(
+    job: Job, interval: tuple[float, float], stat: str, period: Period | None = None, model_sha256: str = ""
+) -> MapInfo:
+    """What is said of a map. Without ``period`` it is the map of the recipe's one time, or of the last of its periods."""
+    periods = map_periods(job)
+    period = periods[-1] if period is None else period
+    what, unit = WHAT[job.target.quantity], job.target.unit
+    words = words_of(stat, unit)
+    title = f"{what}, {interval_name(interval)} cm, {words.title}"
+    tags = {
+        "EDAPHIC_VERSION": job.version,
+        "EDAPHIC_RECIPE_SHA256": job.hash_of(PARTS["maps"]),
+        "EDAPHIC_SEED": str(job.recipe.seed),
+        "EDAPHIC_STATISTIC": stat,
+        "EDAPHIC_LAYER_CM": interval_name(interval),
+        "EDAPHIC_MODEL": job.recipe.model.name,
+    }
+    if model_sha256:
+        tags["EDAPHIC_MODEL_SHA256"] = model_sha256
+    if period is not None:
+        tags["EDAPHIC_PERIOD"] = f"{period[0]}-{period[1]}"
+        title += f", {period[0]} to {period[1]}"
+    if period is not None and period not in periods:
+        tags["EDAPHIC_MEAN_OF_PERIODS"] = ", ".join(f"{own[0]}-{own[1]}" for own in periods if own is not None)
+        title += f" (mean of {len(periods)} periods)"
+    own_unit = unit if words.own_unit else "1"
     return MapInfo(
-        name=name,
-        title=f"{what}, {interval_name(interval)} cm, {STAT_TITLES[stat]}",
-        unit=unit,
-        description=f"{job.recipe.name}: {what.lower()}, {interval_name(interval)} cm, {STAT_TITLES[stat]}, {unit}",
-        tags={
-            "EDAPHIC_VERSION": job.version,
-            "EDAPHIC_RECIPE_SHA256": job.hash_of(PARTS["maps"]),
-            "EDAPHIC_SEED": str(job.recipe.seed),
-            "EDAPHIC_STATISTIC": stat,
-            "EDAPHIC_LAYER_CM": interval_name(interval),
-            "EDAPHIC_MODEL": job.recipe.model.name,
-        },
-        period=_period(job),
-        colours="uncertainty" if stat in ("spread", *OF_COVARIATES) else "sequential",
+        name=f"{job.target.quantity}_{MapKey(stat, interval, period).name}",
+        title=title,
+        unit=own_unit,
+        description=f"{job.recipe.name}: {title[0].lower()}{title[1:]}, {own_unit}. {words.meaning}",
+        tags=tags,
+        period=period or _period(job),
+        colours=words.colours,
+        limits=words.limits,
+        classes=words.classes,
     )
 
 
-def _period(job: Job) -> tuple[int, int] | None:
+def _period(job: Job) -> Period | None:
     """Years that the maps stand for: those of the recipe, else those of the dated profiles."""
     if job.recipe.maps.period:
         return job.recipe.maps.period
-    years = pd.read_parquet(job.out / "profiles" / "layers.parquet", columns=["year"])["year"].dropna()
+    layers = job.out / "profiles" / "layers.parquet"
+    if not layers.is_file():  # a stored model, whose profiles are elsewhere
+        return None
+    years = pd.read_parquet(layers, columns=["year"])["year"].dropna()
     return (int(years.min()), int(years.max())) if len(years) else None

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edaphic.errors import ModelError
-from edaphic.model.fit import SoilModel, Target, TrainingTable, combine_means, interval_name
+from edaphic.model.fit import SoilModel, Target, TrainingTable, interval_name
 from edaphic.model.traverse import predict
 from edaphic.model.zones import AnyModel, Asked, ask, reply
 from edaphic.validate.metrics import NET_SCORES, SCORES, bootstrap, scores
@@ -64,8 +64,8 @@ def predict_rows(
     DataFrame
         One row per row of ``table``: ``profile_id``, ``top_cm``, ``bottom_cm``, ``observed``, ``error_sd`` (of the observation),
         ``predicted``, ``predicted_fit`` (on the scale of the trees), ``spread`` (of the trees), ``q05_raw``, ``q50``, ``q95_raw``,
-        ``layer_mean``, ``layer_mean_fit``, and a column for each of :data:`LEVELS`. The prediction of the whole depth is the sum of its
-        layers (stocks), or their mean by thickness (contents).
+        ``layer_mean``, ``layer_mean_fit``, and a column for each of :data:`LEVELS`. The whole depth is answered as in the maps: the sum of
+        its layers (stocks) or their mean by thickness (contents), with quantiles from joint realisations of the layers.
     """
     intervals = np.asarray(model.intervals)
     cells = points.loc[list(table.profile_id), list(model.covariates)].to_numpy(dtype=np.float64)
@@ -97,9 +97,6 @@ def predict_rows(
             out[name][rows] = said.quantiles[:, place[level]]
         out["layer_mean"][rows] = known.mean() * factor
         out["layer_mean_fit"][rows] = np.log(known * factor).mean() if target.log else known.mean() * factor
-        if interval == model.whole:
-            means = [reply(asked, j, (), workers).mean for j in range(len(model.layers))]
-            out["predicted"][rows] = combine_means(target, model.layers, means)
     depths = intervals[table.interval]
     keys = {"profile_id": table.profile_id, "top_cm": depths[:, 0], "bottom_cm": depths[:, 1]}
     return pd.DataFrame(keys | out)

@@ -1,0 +1,45 @@
+"""Subcommand of maps from a stored model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edaphic.cli.app import CORES, app, listening
+from edaphic.mapping.place import Place, read_memory
+from edaphic.verbs import predict as verbs
+
+
+@app.command(epilog="Example: edaphic predict results/model/forest --covariates valley/ --layers 0-30,30-60 -o valley-maps")
+def predict(
+    artefact: Annotated[Path, typer.Argument(metavar="ARTEFACT", help="Folder of a model: model/NAME of a run.", show_default=False)],
+    covariates: Annotated[
+        Path, typer.Option(help="Folder with a raster for each covariate (NAME.tif), or a recipe.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the maps.", show_default=False)],
+    layers: Annotated[str, typer.Option(help="Depths in cm, such as 0-30,30-60, of those that the model has; or all.")] = "all",
+    stats: Annotated[
+        str | None,
+        typer.Option(
+            help="Some of mean, se, spread, tree_se, qNN (q05), tree_qNN, p_above_VALUE, applicability, dissimilarity, point_density.",
+            show_default="those of the recipe, else mean, q05, q95, spread, applicability, dissimilarity",
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Raster whose grid the maps take.", show_default="the recipe's, or that of the covariates")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Tiles at a time in this process; the maps do not depend on it.", min=1)] = CORES,
+    workers: Annotated[int, typer.Option(help="Dask workers on this machine, in place of threads.", min=0)] = 0,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.", show_default=False)] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of all processes, such as 4GB.", show_default="half of what is free")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make all maps anew.")] = False,
+) -> None:
+    """Maps from a stored model, on its own ground or elsewhere. What was interrupted goes on where it stopped."""
+    words = None if stats is None else tuple(word.strip() for word in stats.split(",") if word.strip())
+    wanted = verbs.Wanted(layers, words, like)
+    place = Place(threads, workers, scheduler, read_memory(memory))
+    with listening() as listener:
+        said = verbs.predict(artefact, covariates, out, wanted=wanted, place=place, threads=threads, fresh=fresh, say=listener.step)
+    print(*said, sep="\n")

@@ -1,0 +1,290 @@
+"""Monte Carlo of what maps are made of: errors of the inputs, forests of other profiles, the residual error of the target.
+
+A realisation is a whole map: inputs drawn around their values with errors that are alike in neighbouring cells
+(:mod:`edaphic.mapping.noise`), asked of one of the bootstrap forests (:mod:`edaphic.model.bootstrap`), plus an error drawn from the
+held-out residuals. All realisations of a cell are in memory together, so percentiles are exact; a tile is worked on in blocks of cells, so
+memory is bounded. Nothing of a cell depends on the tile or block that it lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from edaphic.covariates.grid import Window
+from edaphic.covariates.polygons import region_mask
+from edaphic.covariates.stack import Stack
+from edaphic.errors import ModelError
+from edaphic.mapping.cells import Kept, TileReader, complete_parts
+from edaphic.mapping.drawing import Draws, Error, Residuals
+from edaphic.mapping.mask import Bedrock, Mask, soil_share
+from edaphic.mapping.noise import Noise, Placed, stream_of
+from edaphic.mapping.predict import applicability_features
+from edaphic.mapping.regional import TOGETHER, Regions, Totals, level_name, summaries, weighted_sums
+from edaphic.model.bootstrap import layer_means, load_means
+from edaphic.model.soil import Interval, Target, interval_name
+from edaphic.model.zones import AnyModel
+from edaphic.validate.applicability import Applicability, dissimilarity_and_density
+
+Array = NDArray[np.float64]
+
+ROOM = 192_000_000
+"""Bytes of realisations that a block of cells may take."""
+
+ROWS = 32_768
+"""Rows that are asked of a forest at a time: draws times cells."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Cells of a window that are mapped: ``cells`` (n,) flat indices, ``values`` (n, covariates), ``thickness`` (n, L) share that is soil
+    (None: all of it)."""
+
+    cells: NDArray[np.intp]
+    values: Array
+    thickness: Array | None = None
+
+
+class Reader(Protocol):
+    """Reads the cells of a window that are mapped; can be pickled."""
+
+    def __call__(self, window: Window) -> Ground: ...
+
+
+@dataclass(frozen=True)
+class Land:
+    """Reads the cells that :class:`~edaphic.mapping.predict.TileWork` maps too.
+
+    ``model``: the final one, for its covariates and the area of applicability; its forests may be left out. The rest as there.
+    """
+
+    model: AnyModel
+    stack: Stack
+    class_masks: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    masks: tuple[Mask, ...] = ()
+    region: Path | None = None
+    bedrock: Bedrock | None = None
+    applicability: Applicability | None = None
+
+    def __call__(self, window: Window) -> Ground:
+        reader = TileReader((self.stack,), window)
+        inside = None if self.region is None else region_mask(self.stack.grid, window, self.region)
+        kept = Kept.of(self.stack.grid, window, inside).without(self.masks)
+        kept = kept.without_classes(self.class_masks, lambda name: reader.read(0, [name])[name])
+        nothing = Ground(np.empty(0, dtype=np.intp), np.empty((0, len(self.model.covariates))))
+        if not kept.left:
+            return nothing
+        part = next(complete_parts(list(reader.read(0, self.model.covariates).values()), kept.here, window.height * window.width), None)
+        if part is not None and self.applicability is not None:
+            near = dissimilarity_and_density(self.applicability, applicability_features(self.model, part.values), 1)[1]
+            part = part.take(np.asarray(near > 0))
+        if part is None or not len(part.order):
+            return nothing
+        if self.bedrock is None:
+            return Ground(part.order, part.values)
+        share = soil_share(self.bedrock.depth_cm(window).ravel()[part.order], self.model.layers)
+        some = share.any(axis=1) if self.model.target.quantity == "soc" else np.ones(len(share), dtype=bool)
+        return Ground(part.order[some], part.values[some], share[some])
+
+
+@dataclass(frozen=True)
+class MonteWork:
+    """Monte Carlo of one tile: called with a window, it gives maps by name and facts. Pure, and can be pickled.
+
+    ``forests``: files of :func:`~edaphic.model.bootstrap.save_means`; ``covariates``: names of the columns that ``reader`` gives;
+    ``intervals``: layers, then the whole depth where there is one; ``levels``: of the percentiles.
+    """
+
+    grid: GeoBox
+    reader: Reader
+    covariates: tuple[str, ...]
+    target: Target
+    layers: tuple[Interval, ...]
+    whole: Interval | None
+    forests: tuple[Path, ...]
+    draws: Draws
+    errors: tuple[Error, ...]
+    noise: Noise
+    residuals: Residuals | None
+    residual_noise: Noise
+    regions: Regions
+    levels: tuple[float, ...] = (0.025, 0.975)
+    relative_width: bool = False
+    room: int = ROOM
+
+    def __post_init__(self) -> None:
+        if self.draws.forests != len(self.forests):
+            raise ModelError(f"Monte Carlo: {len(self.forests)} forests; expected {self.draws.forests}")
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """The layers, then the whole depth where there is one."""
+        return self.layers + ((self.whole,) if self.whole else ())
+
+    @property
+    def stats(self) -> tuple[str, ...]:
+        """Statistics of each interval."""
+        last = ("mc_relative_width",) if self.relative_width else ()
+        return ("mc_mean", "mc_sd", *(f"mc_{level_name(level)}" for level in self.levels), *last)
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of what it yields."""
+        return tuple(array_name(stat, interval) for interval in self.intervals for stat in self.stats)
+
+    @property
+    def block(self) -> int:
+        """Cells that are worked on at a time."""
+        return min(ROWS // 2, max(64, self.room // self._bytes_of_realisations))
+
+    @property
+    def bytes_per_cell(self) -> float:
+        """Memory of a cell of a tile in work: its covariates as they are read and kept, its maps, and its area."""
+        return 12.0 * len(self.covariates) + 4.0 * len(self.arrays) + 8.0 * len(self.layers) + 40.0
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Memory of the blocks of one tile in work: realisations, places between nodes, rows for the forests, one forest."""
+        streams = sum(len(error.streams) for error in self.errors) + len(self.layers)
+        rows = ROWS * (40 * len(self.covariates) + 160 * len(self.layers))
+        # Nodes of a short range are hardly shared: every one has a normal for each stream.
+        places = self.block * self.noise.nodes_per_cell * (72 + 8 * streams)
+        sorting = 32 * TOGETHER * self.draws.realisations
+        forest = max((path.stat().st_size for path in self.forests if path.exists()), default=0)
+        return int(1.1 * self.block * self._bytes_of_realisations) + rows + places + sorting + 3 * forest
+
+    @property
+    def _bytes_of_realisations(self) -> int:
+        """Of one cell."""
+        return 4 * self.draws.realisations * len(self.intervals)
+
+    def __call__(self, window: Window) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        ground = self.reader(window)
+        shape = window.height * window.width
+        out = {name: np.full(shape, np.nan, dtype=np.float32) for name in self.arrays}
+        columns = self.draws.realisations + len(self.levels) + 1
+        totals = Totals((len(self.intervals), columns))
+        below = 0
+        areas, codes = self.regions.areas(window, ground.cells), self.regions.codes(window, ground.cells)
+        for start in range(0, len(ground.cells), self.block):
+            part = slice(start, start + self.block)
+            cells, thickness = ground.cells[part], None if ground.thickness is None else ground.thickness[part]
+            values, negative = self._realise(window, cells, ground.values[part], thickness)
+            below += negative
+            limits = self._summarise(values, cells, out)
+            for group, members in self.regions.groups([code[part] for code in codes], len(cells)):
+                totals.add(group, len(members), self._sums(values, limits, areas[part], members))
+        facts = {"cells": len(ground.cells), "below_zero": below, "totals": totals.to_facts()}
+        return {name: values.reshape(window.shape) for name, values in out.items()}, facts
+
+    def _sums(
+        self, values: NDArray[np.float32], limits: NDArray[np.float32], areas: NDArray[np.int64], members: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """Sums of realisations, percentiles and area over some cells: (intervals, columns)."""
+        given = np.isfinite(values[:, :1]).astype(np.float32)
+        rows = [[weighted_sums(part[i], areas, members) for part in (values, limits, given)] for i in range(len(values))]
+        return np.stack([np.concatenate(row) for row in rows])
+
+    def _realise(
+        self, window: Window, cells: NDArray[np.intp], given: Array, thickness: Array | None
+    ) -> tuple[NDArray[np.float32], int]:
+        """All realisations of a block: float32 (intervals, realisations, n); and how many values below zero were set to zero."""
+        out = np.empty((len(self.intervals), self.draws.realisations, len(cells)), dtype=np.float32)
+        inputs, around = self.noise.place(window, cells), self.residual_noise.place(window, cells)
+        negative = 0
+        for number, path in enumerate(self.forests):
+            model = load_means(path)
+            own, together = self.draws.of(number), max(1, ROWS // len(cells))
+            for some in (own[first : first + together] for first in range(0, len(own), together)):
+                rows = np.concatenate([self._inputs(given, inputs, draw) for _, draw in some])
+                mean, fitted = self._ask(model, rows)
+                for place, (realisation, _) in enumerate(some):
+                    part = slice(place * len(cells), (place + 1) * len(cells))
+                    negative += self._finish(out[:, realisation], mean[:, part], fitted[:, part], around, realisation, thickness)
+        return out, negative
+
+    def _inputs(self, given: Array, placed: Placed, draw: int) -> Array:
+        """Covariates of a draw: (n, covariates)."""
+        streams = [stream for error in self.errors for stream in error.streams]
+        if not streams:
+            return given
+        fields = placed.draw(draw, streams)
+        values, first = given.copy(), 0
+        for error in self.errors:
+            if not error.streams:
+                continue
+            column = self.covariates.index(error.name)
+            values[:, column] = error.drawn(given[:, column], fields[first : first + len(error.streams)])
+            first += len(error.streams)
+        return values
+
+    def _ask(self, model: AnyModel, rows: Array) -> tuple[Array, Array]:
+        """Means of the layers of rows, and on the scale of the trees, in the unit of answers, of layers that are all soil."""
+        columns = [self.covariates.index(name) for name in model.covariates]
+        mean, fitted = layer_means(model, rows[:, columns])
+        factor = np.array([self.target.factor(layer) for layer in self.layers])[:, None]
+        return mean * factor, fitted + np.log(factor) if self.target.log else fitted * factor
+
+    def _finish(
+        self, out: NDArray[np.float32], mean: Array, fitted: Array, around: Placed, realisation: int, thickness: Array | None
+    ) -> int:
+        """Fill one realisation (intervals, n): residuals, true thickness, the whole depth."""
+        values, negative = mean, 0
+        if self.residuals is not None:
+            streams = [stream_of(f"residual {interval_name(layer)}") for layer in self.layers]
+            error = self.residuals.drawn(around.draw(realisation, streams))
+            values = np.exp(fitted + error) if self.target.log else mean + error
+            low = values < 0.0
+            negative = int(low.sum())
+            values = np.where(low, 0.0, values)
+        share = None if thickness is None else thickness.T
+        if self.whole is not None:
+            out[-1] = _whole(self.target, self.layers, values, share)
+        if share is not None:
+            # A content does not depend on thickness, but where nothing of the layer is soil there is none.
+            values = values * share if self.target.quantity == "soc_stock" else np.where(share > 0, values, np.nan)
+        out[: len(self.layers)] = values
+        return negative
+
+    def _summarise(self, values: NDArray[np.float32], cells: NDArray[np.intp], out: Mapping[str, NDArray]) -> NDArray[np.float32]:
+        """Fill the maps of a block; the percentiles (intervals, levels, n)."""
+        limits = np.empty((len(self.intervals), len(self.levels), values.shape[2]), dtype=np.float32)
+        for i, interval in enumerate(self.intervals):
+            found = summaries(values[i], self.levels)
+            limits[i] = found[2:]
+            if self.relative_width:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    found = np.vstack([found, (found[-1] - found[2]) / found[0]])
+            for stat, row in zip(self.stats, found, strict=True):
+                out[array_name(stat, interval)][cells] = row
+        return limits
+
+
+def array_name(stat: str, interval: Interval) -> str:
+    """Name of a map; that of its file has the quantity before it.
+
+    >>> array_name("mc_mean", (0.0, 30.0))
+    'mc_mean_0-30cm'
+    """
+    return f"{stat}_{interval_name(interval)}cm"
+
+
+def _whole(target: Target, layers: Sequence[Interval], values: Array, share: Array | None) -> Array:
+    """The whole depth of one realisation, of layers that are all soil: the sum of stocks; contents by the thickness that is soil."""
+    weight = np.ones_like(values) if share is None else share
+    if target.quantity == "soc":
+        weight = weight * np.array([bottom - top for top, bottom in layers])[:, None]
+    total, over = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    for own, factor in zip(values, weight, strict=True):  # in this order whatever the number of cells
+        total += own * factor
+        over += factor
+    if target.quantity != "soc":
+        return total
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total / over)

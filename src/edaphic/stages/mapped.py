@@ -1,0 +1,129 @@
+"""What is to be mapped: the work on a tile, made of recipe, model and covariates; and the check of what only maps read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from odc.geo.geobox import GeoBox
+
+from edaphic import covariates
+from edaphic.covariates import Source, TimedStack
+from edaphic.covariates.source import Kind
+from edaphic.errors import EdaphicError
+from edaphic.mapping.mask import Bedrock, Mask
+from edaphic.mapping.names import OF_COVARIATES
+from edaphic.mapping.predict import Calibration, TileWork
+from edaphic.model.artefact import Kit
+from edaphic.recipe import GridRegion, MapMask, Recipe, is_elsewhere, resolve
+from edaphic.stages.covering import map_periods, map_year
+from edaphic.stages.job import Job
+from edaphic.validate.applicability import Applicability
+
+LENGTHS = {"m": "m", "metre": "m", "metres": "m", "meter": "m", "meters": "m", "mm": "mm", "km": "km", "ft": "ft"} | dict.fromkeys(
+    ("cm", "centimetre", "centimetres", "centimeter", "centimeters"), "cm"
+)
+"""What units of length are called in files."""
+
+
+def tile_work(job: Job, kit: Kit, timed: TimedStack) -> TileWork:
+    """The work on a tile of the maps that a recipe asks for.
+
+    Raises
+    ------
+    RasterError, TableError
+        A mask, or the depth to bedrock, cannot be opened.
+    ModelError
+        The model or its evidence cannot give what is asked.
+    """
+    told, model = job.recipe.maps, kit.model
+    names = list(dict.fromkeys([*model.covariates, *told.mask]))
+    periods = map_periods(job)
+    stacks = tuple(timed.during(map_year(job, own), job.recipe.covariates.max_gap_years).select(names) for own in periods)
+    region = job.path(job.recipe.grid.region) if isinstance(job.recipe.grid, GridRegion) else None
+    needed = told.only_applicable or any(stat in OF_COVARIATES for stat in told.stats)
+    where = Applicability.from_arrays(kit.applicability) if needed and kit.applicability is not None else None
+    return TileWork(
+        model,
+        stacks,
+        told.stats,
+        Calibration(kit.levels, kit.adjustments, kit.level_adjustments),
+        periods=periods,
+        thresholds=told.thresholds,
+        class_masks=tuple((name, tuple(codes)) for name, codes in sorted(told.mask.items())),
+        masks=tuple(_mask(job.recipe, job.recipe_path, entry, timed.grid) for entry in told.masks),
+        region=region,
+        bedrock=_bedrock(job, timed.grid),
+        applicability=where,
+        only_applicable=told.only_applicable,
+        mean_of_periods=told.mean_of_periods,
+    )
+
+
+def check_maps(told: Recipe, recipe_path: Path, grid: GeoBox) -> tuple[list[str], list[str]]:
+    """Faults of the rasters and polygons that only maps read, and what is allowed there but looks odd."""
+    sources = list(_rasters(told, recipe_path))
+    faults = covariates.check_sources(sources, grid)
+    for entry in told.maps.masks:
+        if not entry.of_raster:
+            try:
+                covariates.region_mask(grid, covariates.Window(0, 0, 1, 1), _place(told, recipe_path, entry.path))
+            except EdaphicError as fault:
+                faults += [f"maps.masks {entry.name}: {line}" for line in fault.faults]
+    if faults:
+        return faults, []
+    doubts, notes = covariates.nodata_doubts(covariates.Stack(grid, tuple(covariates.open_any(source, grid) for source in sources)))
+    return doubts, notes + _unit_doubt(told, recipe_path)
+
+
+def _unit_doubt(told: Recipe, recipe_path: Path) -> list[str]:
+    """A depth to bedrock whose file names another unit than the recipe."""
+    if told.maps.bedrock is None:
+        return []
+    said = covariates.facts(replace(_bedrock_source(told, recipe_path), unit=None)).unit
+    known = LENGTHS.get(said.strip().lower())
+    if known in (None, told.maps.bedrock.unit):
+        return []
+    return [f"maps.bedrock: the file says that its unit is {said}, the recipe {told.maps.bedrock.unit}; the recipe counts"]
+
+
+def _rasters(told: Recipe, recipe_path: Path) -> Iterator[Source]:
+    """Rasters of masks and of the depth to bedrock."""
+    for entry in told.maps.masks:
+        if entry.of_raster:
+            yield _mask_source(told, recipe_path, entry)
+    if told.maps.bedrock is not None:
+        yield _bedrock_source(told, recipe_path)
+
+
+def _place(told: Recipe, recipe_path: Path, path: str) -> Path | str:
+    return path if is_elsewhere(path) else resolve(told, recipe_path, path)
+
+
+def _mask_source(told: Recipe, recipe_path: Path, entry: MapMask) -> Source:
+    kind: Kind = "continuous" if entry.classes is None else "class"
+    return Source(f"maps.masks {entry.name}", _place(told, recipe_path, entry.path), kind, entry.band, entry.nodata)
+
+
+def _bedrock_source(told: Recipe, recipe_path: Path) -> Source:
+    entry = told.maps.bedrock
+    assert entry is not None
+    return Source(
+        "maps.bedrock", _place(told, recipe_path, entry.path), "continuous", entry.band, entry.nodata, entry.scale, entry.offset,
+        entry.unit, resampling=entry.resampling,
+    )  # fmt: skip
+
+
+def _mask(told: Recipe, recipe_path: Path, entry: MapMask, grid: GeoBox) -> Mask:
+    if not entry.of_raster:
+        return Mask(entry.name, polygons=Path(_place(told, recipe_path, entry.path)))
+    layer = covariates.open_any(_mask_source(told, recipe_path, entry), grid)
+    return Mask(entry.name, layer, classes=entry.classes or (), above=entry.above, below=entry.below)
+
+
+def _bedrock(job: Job, grid: GeoBox) -> Bedrock | None:
+    told = job.recipe.maps.bedrock
+    if told is None:
+        return None
+    return Bedrock(covariates.open_any(_bedrock_source(job.recipe, job.recipe_path), grid), told.unit)
