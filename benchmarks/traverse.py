@@ -91,7 +91,7 @@ def main() -> None:
         "Time of ours, mean, spread and interval, by cells and by trees:",
         markdown(growth, 2),
         plateau(us),
-        memory(forest, cells.shape[1]),
+        memory(forest),
         bound(forest, few, us, asked.workers),
         equal,
         f"ranger {ranger[0]}." if ranger else "ranger: skipped, R or its package ranger is not installed.",
@@ -274,9 +274,9 @@ def plateau(us: dict[str, float]) -> str:
     )
 
 
-def memory(forest: Forest, cells: int) -> str:
+def memory(forest: Forest) -> str:
     """What is planned for."""
-    planned = bytes_needed(forest, min(cells, 65_536), len(DEPTHS), Wish(tree_levels=INTERVAL)) / 1e6
+    planned = bytes_needed(forest, 65_536, len(DEPTHS), Wish(tree_levels=INTERVAL)) / 1e6
     return f"Memory of a thread on a tile of 65,536 cells, known beforehand: {planned:.0f} MB with its answers."
 
 

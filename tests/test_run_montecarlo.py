@@ -111,7 +111,7 @@ def test_unchanged_is_skipped_and_the_maps_do_not_heed_it(again):
     before = {path.name: path.read_bytes() for path in (out / "maps").glob("*.tif")}
     rewrite(path, lambda told: small(told, residual=False))
     worked, notes = followed(path, out)
-    assert worked == ["montecarlo"]
+    assert worked == ["montecarlo", "report"]
     assert any("as in the paper" in note for note in notes)
     assert all((out / "maps" / name).read_bytes() == content for name, content in before.items())
     rewrite(path, lambda told: told["maps"].update(stats=["mean", "q05", "q95", "q50"]))
@@ -121,7 +121,9 @@ def test_unchanged_is_skipped_and_the_maps_do_not_heed_it(again):
 def test_left_out_again_nothing_of_it_stays(again):
     path, out = again
     rewrite(path, lambda told: told["maps"].pop("monte_carlo"))
-    assert followed(path, out)[0] == []
+    assert 'id="monte-carlo"' in (out / "report.html").read_text(encoding="utf-8")
+    assert followed(path, out)[0] == ["report"]
+    assert 'id="monte-carlo"' not in (out / "report.html").read_text(encoding="utf-8")
     assert not list((out / "maps").rglob("*_mc_*")) and not list((out / "tables").glob("monte_carlo*"))
     assert list(json.loads((out / "run.json").read_text())["stages"]) == list(STAGES)
 

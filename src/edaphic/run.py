@@ -351,7 +351,7 @@ def rebuild_report(out: Path) -> Path:
         raise RunError(f"{out}: no recipe.yaml; expected the folder of a run")
     told = recipe.load(out / "recipe.yaml")
     with open_run(out) as manifest:
-        unfinished = [name for name in BEFORE["report"] if not manifest.finished(name)]
+        unfinished = [name for name in _before(told, "report") if not manifest.finished(name)]
         if unfinished:
             raise RunError(
                 f"{out}: not finished: {', '.join(unfinished)}; expected a run whose stages belong together (edaphic run goes on with it)"
@@ -434,9 +434,14 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
     "maps": ("profiles", "rasters", "covariates", "model", "evidence"),
     "montecarlo": ("profiles", "rasters", "covariates", "model", "evidence"),
     "account": ("rasters", "maps"),
-    "report": ("profiles", "rasters", "covariates", "model", "evidence", "maps", "account"),
+    "report": ("profiles", "rasters", "covariates", "model", "evidence", "maps", "montecarlo", "account"),
 }
-"""Stages whose files a stage reads."""
+"""Stages whose files a stage reads, where the recipe asks for them."""
+
+
+def _before(told: Recipe, stage: str) -> tuple[str, ...]:
+    asked = stages_of(told)
+    return tuple(name for name in BEFORE[stage] if name in asked)
 
 
 def _named(job: Job, path: Path) -> str:
@@ -454,7 +459,7 @@ def _parts(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) 
         inner = {f"{part}.{key}": own for key, own in value.items()} if isinstance(value, dict) else {part: value}
         found |= {f"recipe: {name}": key_of({"": own})[:16] for name, own in inner.items()}
     found |= {f"input {name}": digest[:16] for name, digest in sorted(inputs.items())}
-    return found | {f"stage {name}": manifest.outputs_digest(name)[:16] for name in BEFORE[stage]}
+    return found | {f"stage {name}": manifest.outputs_digest(name)[:16] for name in _before(job.recipe, stage)}
 
 
 def _key(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) -> str:
@@ -465,7 +470,7 @@ def _key(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) ->
             "recipe": heeded(job.recipe, PARTS[stage]),
             "inputs": dict(inputs),
             "libraries": dict(job.libraries),
-            "before": {name: manifest.outputs_digest(name) for name in BEFORE[stage]},
+            "before": {name: manifest.outputs_digest(name) for name in _before(job.recipe, stage)},
         }
     )
 

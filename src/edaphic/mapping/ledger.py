@@ -30,7 +30,7 @@ class Lines:
     >>> import tempfile
     >>> lines = Lines(Path(tempfile.mkdtemp()) / "ledger.jsonl")
     >>> lines.append({"a": 1}), lines.append({"a": 2})
-    (0, 40)
+    (0, 38)
     >>> with open(lines.path, "ab") as file:
     ...     _ = file.write(b'{"crc32":"00000000","rec')
     >>> [record for _, record in lines.read()], lines.damaged

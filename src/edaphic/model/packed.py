@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ class Packed:
 
     ``rank`` int32 (leaves,): place of each leaf when all are sorted by their mean; ``number`` int32 (leaves,): numbers of the leaves
     themselves; ``ascending`` float64 (leaves,) the sorted means; ``longest``: splits on the longest way; ``fit_differs``: whether leaves
-    have another mean on the scale of growth; ``shift``: ranks of training values to a class.
+    have another mean on the scale of growth; ``shift``: ranks of training values to a class; ``kept``: members once they were asked for.
     """
 
     nodes: Nodes
@@ -32,15 +32,20 @@ class Packed:
     ascending: NDArray[np.float64]
     fit_differs: bool
     shift: int
+    kept: dict[str, Members] = field(default_factory=dict, repr=False)
 
     def members(self, forest: Forest, leaf: Literal["all", "one", "pooled"]) -> Members:
         """Where the members of each leaf start, their ranks, and their shares or numbers."""
         if leaf == "all":
             return forest.leaf_start, forest.member_rank, forest.member_share
-        if leaf == "pooled":
-            return forest.leaf_start, forest.member_rank, drawn_counts(forest)
-        leaves = len(forest.leaf_mean)
-        return np.arange(leaves + 1), one_of_each(forest), np.ones(leaves, dtype=np.float32)
+        if leaf not in self.kept:
+            leaves = len(forest.leaf_mean)
+            self.kept[leaf] = (
+                (forest.leaf_start, forest.member_rank, drawn_counts(forest))
+                if leaf == "pooled"
+                else (np.arange(leaves + 1), one_of_each(forest), np.ones(leaves, dtype=np.float32))
+            )
+        return self.kept[leaf]
 
 
 _packed: dict[int, Packed] = {}
