@@ -16,7 +16,7 @@ from common import CORES, HERE, arguments, total_memory_gb
 PROFILES = ("profiles_world", "duplicates", "spline", "spline_error", "beta", "gap_filling")
 COVARIATES = ("terrain_local", "terrain_flow", "climate", "composites", "sampling")
 EVIDENCE = ("engines", "subset_search", "knndm", "applicability", "nested", "judge", "real_data")
-MAPPING = ("scale", "cluster", "faults")
+MAPPING = ("scale", "cluster", "faults", "monte_carlo")
 ORDER = ("traverse", *PROFILES, *COVARIATES, *EVIDENCE, *MAPPING, "macedonia", "edgeroi", "demo_seeds")
 PAGES = ("traverse", *PROFILES, *COVARIATES, *EVIDENCE, "scale_wide", *MAPPING, "macedonia", "macedonia_content", "edgeroi", "demo_seeds")
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio")

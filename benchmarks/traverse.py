@@ -38,6 +38,9 @@ from sklearn.ensemble import RandomForestRegressor
 
 from edaphic.model.descent import _part
 from edaphic.model.forest import Forest, flatten
+from edaphic.model.networks import LANES
+from edaphic.model.percentiles import fold_trees
+from edaphic.model.tally import GROUP, _add, _look_up
 from edaphic.model.traverse import Wish, bytes_needed, cell_order, pack, traverse
 
 TOLERANCE = 1e-12
@@ -281,24 +284,30 @@ def memory(forest: Forest) -> str:
 
 
 def bound(forest: Forest, few: NDArray[np.float32], us: dict[str, float], workers: int) -> str:
-    """How far from what the machine can do: visits of nodes at the pace of a list in the nearest cache, bytes at the pace of a copy."""
+    """How far from what the machine can do: each kernel at its own pace in the nearest cache, bytes at the pace of a copy."""
     nodes = pack(forest).nodes
     some = np.ascontiguousarray(few[:, :200])
     visits = _visits(nodes.roots, nodes.threshold, nodes.feature, nodes.right, some, DEPTHS) / some.shape[1]
-    pace = parting_ns()
-    written = forest.trees * len(DEPTHS) * (8 + 4 + 8 * 7)
+    says = forest.trees * len(DEPTHS)
+    part, add, fold = parting_ns(), adding_ns(), folding_ns()
+    plain = (visits * part + says * add) / workers / 1e3
+    every = plain + says * fold / workers / 1e3
+    # Numbers of leaves are written once and read twice, four sums are read and three written for eight trees, ends both for thirty-two.
+    moved = says * (2 * 3 + 8 * 7 / 8 + 2 * 2 * 16 * 4 / 32)
     copy = np.ones(50_000_000)
     begun = time.perf_counter()
     copy.copy()
     gb_s = 2 * copy.nbytes / (time.perf_counter() - begun) / 1e9
-    floor = visits * pace / workers / 1e3
+    mean, interval = us["ours: mean and spread"], us["ours: mean, spread, interval"]
     return (
-        f"Bound: the ways of a cell down all trees at three depths meet {visits:,.0f} splits on covariates, a part of the way that depths "
-        f"share counted once. Parting a list in the nearest cache takes {pace:.2f} ns a cell here, so {floor:.1f} us a cell on {workers} "
-        f"threads if nothing else were to do; mean and spread take {us['ours: mean and spread'] / floor:.1f} times that, with the interval "
-        f"{us['ours: mean, spread, interval'] / floor:.1f} times. The rest is nodes where few cells are left, leaves and sums. Sums and "
-        f"what trees say move {written / 1e3:.0f} kB a cell, in blocks that stay in the second and third cache; a copy in main memory runs "
-        f"at {gb_s:.0f} GB/s, which would be {written / gb_s / 1e3:.1f} us: memory traffic is not the bound."
+        "Bound, from the kernels, each timed alone in the nearest cache in this run: the ways of a cell down all trees at three depths meet "
+        f"{visits:,.0f} splits on covariates, ways that depths share counted once, and parting a list takes {part:.2f} ns a cell; each tree "
+        f"and depth takes {add:.2f} ns to look up and add, {fold:.2f} ns to look up and fold into the ends. On {workers} threads that makes "
+        f"{plain:.1f} us a cell for mean and spread and {every:.1f} with the interval; measured are {mean:.1f} ({mean / plain:.2f} times) and "
+        f"{interval:.1f} ({interval / every:.2f} times). Parting sixty-four cells of a dense set at once, and splits that the least and the "
+        "greatest value of a block decide, take less than this bound has them take; nodes where few cells are left take more. About "
+        f"{moved / 1e3:.0f} kB a cell move, nearly all between caches; in main memory, at the {gb_s:.0f} GB/s of a copy in this run, they "
+        f"would take {moved / gb_s / 1e3:.1f} us."
     )
 
 
@@ -332,17 +341,62 @@ def _visits(roots, threshold, feature, right, cells, depths):  # type: ignore[no
     return met
 
 
-def parting_ns() -> float:
-    """Nanoseconds that parting takes a cell: lists of 2,048 in the nearest cache."""
-    rng = np.random.default_rng(SEED)
-    values, lists = rng.random(4096).astype(np.float32), np.concatenate([rng.permutation(4096)[:2048], np.zeros(2048)]).astype(np.uint16)
+REPEATS = 50
+
+
+def pace_ns(kernel: Callable[..., None], told: Sequence[object], count: int) -> float:
+    """Nanoseconds for each of so many, of a compiled loop of REPEATS rounds; the best of twenty."""
+    kernel(*told)
     took = []
     for _ in range(20):
         begun = time.perf_counter()
-        for _ in range(50):
-            _part(values, np.float32(0.5), lists, 0, 2048, 2048)
-        took.append((time.perf_counter() - begun) / 50 / 2048 * 1e9)
+        kernel(*told)
+        took.append((time.perf_counter() - begun) / REPEATS / count * 1e9)
     return min(took)
+
+
+def parting_ns() -> float:
+    """Nanoseconds that parting takes a cell: lists of 2,048."""
+    rng = np.random.default_rng(SEED)
+    values, lists = rng.random(4096).astype(np.float32), np.concatenate([rng.permutation(4096)[:2048], np.zeros(2048)]).astype(np.uint16)
+    return pace_ns(_part_often, (values, np.float32(0.5), lists), 2048)
+
+
+def adding_ns() -> float:
+    """Nanoseconds that a tree takes a cell: its value looked up, and added to the sums with those of three others."""
+    rng = np.random.default_rng(SEED)
+    codes, says = rng.integers(0, 740, (GROUP, 256)).astype(np.uint16), np.zeros((GROUP, 1, 256))
+    return pace_ns(_add_often, (rng.random(740), codes, says, *(np.zeros((1, 256)) for _ in range(4))), says.size)
+
+
+def folding_ns() -> float:
+    """Nanoseconds that a tree takes a cell: its rank looked up, and folded into the sixteen smallest and greatest with 31 others."""
+    rng = np.random.default_rng(SEED)
+    table, codes = rng.integers(0, 370_000, 740).astype(np.int32), rng.integers(0, 740, (32, LANES)).astype(np.uint16)
+    least, most, spare = np.zeros((16, LANES), np.int32), np.zeros((16, LANES), np.int32), np.zeros((2, LANES), np.int32)
+    return pace_ns(_fold_often, (table, codes, np.zeros((32, LANES), np.int32), least, most, spare), codes.size)
+
+
+@numba.njit
+def _part_often(values, limit, lists):  # type: ignore[no-untyped-def]  # compiled
+    for _ in range(REPEATS):
+        _part(values, limit, lists, 0, 2048, 2048)
+
+
+@numba.njit
+def _add_often(table, codes, says, first, plain, one, two):  # type: ignore[no-untyped-def]  # compiled
+    for _ in range(REPEATS):
+        for g in range(GROUP):
+            _look_up(table, codes[g], says[g, 0])
+        _add(says, first, plain, one, two)
+
+
+@numba.njit
+def _fold_often(table, codes, says, least, most, spare):  # type: ignore[no-untyped-def]  # compiled
+    for _ in range(REPEATS):
+        for t in range(codes.shape[0]):
+            _look_up(table, codes[t], says[t])
+        fold_trees(says, least, most, spare)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,14 @@ def test_too_little_memory_is_refused_before_the_work(command, tiny, tmp_path):
     assert said.splitlines()[-1].startswith("edaphic: --memory: 60 MB; expected ")
 
 
+def test_ctrl_c_is_one_line_and_says_how_to_go_on(command, monkeypatch):
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipe, "schema", stopped)
+    assert command("schema") == (130, "", "edaphic: interrupted; the same command goes on where it stopped\n")
+
+
 def test_a_full_disk_is_one_line(command, monkeypatch):
     words = "No space left on device"
     for fault in (OSError(28, words), OSError("1024 requested and 12 written"), ValueError(f"GDAL: {words}")):

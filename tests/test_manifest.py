@@ -2,10 +2,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
+from edaphic import manifest as of_runs
 from edaphic.errors import RunError
 from edaphic.manifest import changes, key_of, open_run, peak_memory, sha256_of
 from edaphic.mapping.ledger import LEDGER, Lines
@@ -212,3 +215,57 @@ def test_an_input_that_is_only_touched_is_the_same(tmp_path):
         manifest.hash_inputs([path])
         manifest.run_stage("maps", "key", lambda work, partial: os.utime(path, (1, 1)), inputs=[path])
         assert manifest.finished("maps")
+
+
+def test_neither_a_run_nor_maps_of_predict_replace_the_other(tmp_path):
+    for of, other, why in (("run", "predict", "the folder of a run"), ("predict", "run", "a folder of maps that edaphic predict made")):
+        folder = tmp_path / of
+        with open_run(folder, of):
+            pass
+        before = sorted(path.name for path in folder.rglob("*"))
+        with pytest.raises(RunError, match=f"{why}; expected a new or empty folder, or "), open_run(folder, other):
+            pass
+        assert sorted(path.name for path in folder.rglob("*")) == before
+        with open_run(folder, of):
+            pass
+
+
+@pytest.mark.parametrize(("left", "other"), [("predict.json", "run"), ("partial/predict", "run"), ("maps.json", "predict")])
+def test_folders_from_before_are_known_by_what_they_hold(tmp_path, left, other):
+    (tmp_path / ".edaphic" / left).mkdir(parents=True)
+    with pytest.raises(RunError, match="expected a new or empty folder"), open_run(tmp_path, other):
+        pass
+
+
+def test_a_lock_that_is_being_written_is_waited_for(tmp_path):
+    lock = tmp_path / ".edaphic" / "lock"
+    lock.parent.mkdir()
+    lock.touch()
+    mine = {"pid": os.getpid(), "started": psutil.Process().create_time()}
+    writer = threading.Timer(0.1, lambda: lock.write_text(json.dumps(mine)))
+    writer.start()
+    with pytest.raises(RunError, match="is running in it"), open_run(tmp_path):
+        pass
+    writer.join()
+    assert json.loads(lock.read_text()) == mine
+
+
+def test_of_many_that_find_the_lock_of_a_dead_process_one_gets_it(tmp_path):
+    """All see the same dead holder; those that come late must not remove the lock of the first."""
+    hidden = tmp_path / "run" / ".edaphic"
+    for _ in range(20):
+        hidden.mkdir(parents=True, exist_ok=True)
+        (hidden / "lock").write_text(json.dumps({"pid": 2**22 + 1, "started": 0.0}))
+        dead = json.loads((hidden / "lock").read_text())
+        with open_run(tmp_path / "run"):
+            held = (hidden / "lock").read_text()
+            of_runs._put_away(hidden / "lock", dead)
+            assert (hidden / "lock").read_text() == held
+    assert not list(hidden.glob("lock*"))
+
+
+def test_what_a_kill_right_after_a_stage_left_goes(tmp_path):
+    with open_run(tmp_path / "run") as run:
+        (run.partial("maps", "k") / "tiles").write_text("many")
+        run.tidy("maps")
+        assert not (tmp_path / "run" / ".edaphic" / "partial" / "maps").exists()

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import geopandas
@@ -18,6 +19,7 @@ import yaml
 
 from edaphic import recipe, run
 from edaphic.errors import EdaphicError
+from edaphic.mapping.names import MapKey
 from edaphic.progress import Listener
 from edaphic.stages import STAGES, maps
 
@@ -287,7 +289,10 @@ def test_each_period_has_its_maps_and_they_have_a_mean(in_periods):
     told = summary(out)
     assert set(told["periods"]) == set(when) and told["periods"]["2005-2019"]["mapped"] == told["mapped"]
     stocks = pd.read_csv(out / "tables" / "stocks.csv")
-    assert len(stocks)
+    assert stocks["period"].unique().tolist() == [*when, "mean 1990-2019"]
+    for row in stocks[(stocks["by"] == "all")].itertuples():
+        own = band(out, f"mean_{row.top_cm:g}-{row.bottom_cm:g}cm_{row.period.removeprefix('mean ')}")
+        assert row.cells == np.isfinite(own).sum() and row.mean_kg_m2 == pytest.approx(np.nanmean(own), rel=1e-3)
 
 
 @pytest.mark.slow
@@ -319,6 +324,37 @@ def test_maps_of_the_last_period_are_those_of_a_run_for_it_alone(in_periods, tmp
             np.testing.assert_array_equal(band(tmp_path / "run", f"{stat}_{layer}cm"), band(place / "run", f"{stat}_{layer}cm_2005-2019"))
 
 
+def test_a_period_without_any_cell_has_empty_maps_and_each_has_classes_of_its_own(tiny, tmp_path):
+    """All cells have the masked class in the first period, a fifth of them in the last one."""
+
+    def dated(told: dict[str, Any]) -> None:
+        small(told)
+        told["covariates"]["layers"].append({"path": "dated/cover_{from}_{to}.tif", "kind": "class", "classes": {1: "field", 9: "town"}})
+        told["maps"] |= {"periods": [[1990, 2004], [2005, 2019]], "mean_of_periods": True, "mask": {"cover": [9]}, "thresholds": [500, 5]}
+        told["account"] = {"by": ["cover"]}
+
+    path, out = tiny.copy(tmp_path / "input", dated), tmp_path / "run"
+    by_period(path.parent)
+    cover = np.full((40, 50), 9)
+    raster(path.parent, "dated/cover_1990_2004.tif", cover, "uint8")
+    cover[:, 10:] = 1
+    raster(path.parent, "dated/cover_2005_2019.tif", cover, "uint8")
+    _, said = followed(path, out)
+    for name in ("mean_0-30cm_1990-2004", "p_above_5_0-60cm_1990-2004", "mean_0-60cm_1990-2019"):
+        assert np.isnan(band(out, name)).all(), name
+    assert np.isfinite(band(out, "mean_0-30cm_2005-2019")).any()
+    assert any(line.startswith("note: no cell has a value in 18 of 33 maps: soc_stock_mean_0-30cm_1990-2004, ") for line in said)
+    assert "note: thresholds: no cell comes near 500, in whatever layer; expected values in kg/m2" in said
+    assert [period["mapped"] for period in summary(out)["periods"].values()] == [0, summary(out)["mapped"]]
+    stocks = pd.read_csv(out / "tables" / "stocks.csv").query("by == 'cover' and top_cm == 0 and bottom_cm == 30")
+    area = stocks["area_km2"] + stocks["unmapped_km2"]
+    share = area / area.groupby(stocks["period"]).transform("sum")
+    assert dict(zip(zip(stocks["period"], stocks["class_name"], strict=True), share.round(2), strict=True)) == {
+        ("1990-2004", "town"): 1.0, ("2005-2019", "field"): 0.8, ("2005-2019", "town"): 0.2,
+        ("mean 1990-2019", "field"): 0.8, ("mean 1990-2019", "town"): 0.2,
+    }  # fmt: skip
+
+
 # Interrupted ----------------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +383,38 @@ def test_a_stage_that_ends_between_maps_goes_on_there(finished, again, monkeypat
     ours, theirs = (sorted((folder / "maps").iterdir()) for folder in (out, path.parent.parent / "run2"))
     assert [p.name for p in ours] == [p.name for p in theirs]
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(ours, theirs, strict=True))
+
+
+# Notes ----------------------------------------------------------------------------------------------------------------
+
+
+def tiles_of(quantity: str, **keys: Any) -> Any:
+    """As much of the work on tiles as notes look at."""
+    target = SimpleNamespace(quantity=quantity, unit="g/kg")
+    told = {"bedrock": object(), "only_applicable": False, "applicability": None, "periods": (None,), "thresholds": ()} | keys
+    return SimpleNamespace(model=SimpleNamespace(target=target), **told)
+
+
+def test_contents_do_not_shrink_and_cells_without_soil_are_among_those_looked_at():
+    counts = dict.fromkeys(("cells", "with_all_covariates"), 100) | {"masked": 10, "mapped": 60, "soil_ends_within": 80}
+    counts |= {"bedrock_not_known": 0, "bedrock_negative": 0, "inside_applicability": 0, "masks": {}, "se_shrunk": {}}
+    told = "note: bedrock: in 80 of 90 cells soil ends within the layers; "
+    notes = [f"note: {note}" for note in maps._notes(tiles_of("soc"), counts)]
+    assert notes == [told + "contents of a layer without soil are left empty"]
+    assert maps._notes(tiles_of("soc_stock"), counts) == [told.removeprefix("note: ") + "amounts shrink with its thickness"]
+    with pytest.raises(EdaphicError, match="90 of the others have a value of every covariate, which have no soil above the bedrock; exp"):
+        maps._summary(tiles_of("soc"), [[counts | {"mapped": 0}]])
+
+
+def test_thresholds_in_another_unit_are_said(monkeypatch):
+    asked = SimpleNamespace(wish=SimpleNamespace(levels=(0.005, 0.5, 0.995)))
+    known = {"p_above_500": (0.0, 0.005), "p_above_5": (0.005, 0.7), "p_above_0.05": (0.995, 0.995)}
+    monkeypatch.setattr(maps, "statistics_of", lambda path: dict(zip(("minimum", "maximum"), known[path.stem], strict=True)))
+    written = [(MapKey(stat, (0.0, 30.0)), Path(f"{stat}.tif")) for stat in known]
+    assert maps._odd(tiles_of("soc", thresholds=(500.0, 5.0, 0.05), asked=asked), written) == [
+        "thresholds: no cell comes near 500, in whatever layer; expected values in g/kg",
+        "thresholds: no cell may lie below 0.05, in whatever layer; expected values in g/kg",
+    ]
 
 
 # Faults ---------------------------------------------------------------------------------------------------------------
@@ -381,6 +449,18 @@ def test_the_check_names_every_fault_of_files_at_once(again):
     assert len(fault.value.faults) == 2 and "maps.masks[0].path" in fault.value.faults[0] and "maps.bedrock.path" in fault.value.faults[1]
 
 
+@pytest.mark.parametrize(
+    ("depth", "unit", "found"),
+    [(1.2, "cm", "1.2 cm or less: is cm"), (150.0, "m", "15000 cm or more: is m"), (120.0, "cm", ""), (1.2, "m", "")],
+)
+def test_depths_that_look_like_another_unit_are_said(again, depth, unit, found):
+    path, _ = again
+    raster(path.parent, "rock.tif", np.full((40, 50), depth))
+    rewrite(path, lambda told: told["maps"].update(bedrock={"path": "rock.tif", "unit": unit}))
+    notes = [note for note in run.check(path)[1].notes if note.startswith("maps.bedrock")]
+    assert notes == ([f"maps.bedrock: half of the depths looked at are {found} the unit?"] if found else [])
+
+
 def test_another_unit_in_the_file_of_the_bedrock_is_said(again):
     path, _ = again
     raster(path.parent, "rock.tif", np.full((40, 50), 120.0))
@@ -388,6 +468,20 @@ def test_another_unit_in_the_file_of_the_bedrock_is_said(again):
         file.units = ("m",)
     rewrite(path, lambda told: told["maps"].update(bedrock={"path": "rock.tif", "unit": "cm"}))
     assert "maps.bedrock: the file says that its unit is m, the recipe cm; the recipe counts" in run.check(path)[1].notes
+
+
+@pytest.mark.parametrize(("key", "value"), [("period", [1950, 1960]), ("periods", [[1950, 1960], [1990, 2004]])])
+def test_periods_that_no_covariate_has_are_found_by_the_check(again, key, value):
+    path, _ = again
+    rewrite(path, lambda told: told["maps"].update({key: value}))
+    with pytest.raises(EdaphicError) as fault:
+        run.check(path)
+    assert list(fault.value.faults) == [
+        f"maps.{key}: [1950, 1960], whose middle lies 35 years from the nearest period of ndvi (1990-2004, 2005-2019); "
+        "expected 10 at most, as covariates.max_gap_years says"
+    ]
+    rewrite(path, lambda told: told["covariates"].update(max_gap_years=35))
+    run.check(path)
 
 
 def test_masks_that_remove_all_are_one_clear_line(again):
@@ -422,6 +516,8 @@ covariates: {layers: [{path: dem.tif}]}
         ("maps: {masks: [{name: a, path: b.tif}]}", r"found a raster \('b\.tif'\) and nothing to leave empty; expected classes"),
         ("maps: {masks: [{name: a, path: b.tif, classes: [1], above: 2}]}", r"found classes and above; expected classes, or numbers"),
         ("maps: {masks: [{name: a, path: b.gpkg}, {name: a, path: c.gpkg}]}", r"the name 'a' a second time"),
+        ("maps: {masks: [{name: a, path: b.gpkg, band: 2}]}", r"masks\[0\]\.band: found band of polygons; expected no such key"),
+        ("maps: {masks: [{name: a, path: b.tif, above: 5, below: 9}]}", r"\.below: found above 5 and below 9, which leave nothing"),
         ("maps: {bedrock: {path: b.tif}}", r"bedrock\.unit: found no such key"),
         ("maps: {bedrock: {path: b.tif, unit: ft}}", r"bedrock\.unit: found 'ft'; expected 'cm' or 'm'"),
         ("maps: {period: [1985, 1990], periods: [[1985, 1990]]}", r"found period and periods; expected one of them"),

@@ -21,6 +21,8 @@ import yaml
 
 from edaphic import run
 from edaphic.model.artefact import load_kit, save, save_kit
+from edaphic.stages import maps as of_maps
+from edaphic.verbs import predict as verb
 
 STATS = ["mean", "se", "q05", "q95", "applicability"]
 
@@ -152,6 +154,11 @@ def test_covariates_are_made_where_the_recipe_says_so(made, model, command, tmp_
     assert status == 0, said
     assert [p.name for p in (tmp_path / "out" / ".edaphic" / "made" / "covariates").glob("*.tif")] == ["slope.tif"]
     assert not (tmp_path / "out" / "slope.tif").exists()
+    slope = tmp_path / "out" / ".edaphic" / "made" / "covariates" / "slope.tif"
+    when = slope.stat().st_mtime_ns
+    words = ["predict", model, "--covariates", tmp_path / "ground.yaml", "-o", tmp_path / "out", "--layers", "0-30"]
+    assert command(*words)[0] == 0 and slope.stat().st_mtime_ns == when
+    assert command(*words, "--fresh")[0] == 0 and slope.stat().st_mtime_ns != when
 
 
 # Again, and after a kill -----------------------------------------------------------------------------------------------------
@@ -196,6 +203,51 @@ def test_a_killed_call_goes_on_to_the_same_bits(made, model, tmp_path):
     again = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True)
     assert "finished before and are taken up" in again.stderr
     same_maps(maps_of(tmp_path / "out"), maps_of(out / "maps"))
+
+
+def test_interrupted_and_asked_for_something_else_says_what_is_lost(made, model, command, tmp_path, monkeypatch):
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ["predict", model, "--covariates", made[0], "-o", tmp_path / "out", "--stats"]
+    monkeypatch.setattr(of_maps, "_write_files", stopped)
+    assert command(*words, "mean,q95")[0] == 130
+    monkeypatch.undo()
+    status, _, said = command(*words, "mean")
+    assert status == 0
+    assert "note: predict: 1 finished tiles of an interrupted run are not taken up (recipe: maps.stats changed)" in said
+    assert {path.name.split("_")[2] for path in (tmp_path / "out").glob("*.tif")} == {"mean"}
+
+
+def test_an_input_that_changes_on_the_way_is_no_map(made, model, command, tmp_path, monkeypatch):
+    path = Path(shutil.copytree(made[0].parent, tmp_path / "ground")) / made[0].name
+    real = verb.write_maps
+
+    def meanwhile(*told: Any) -> Any:
+        found = real(*told)
+        with rasterio.open(path.parent / "covariates" / "slope.tif", "r+") as file:
+            file.write(file.read(1) + 1, 1)
+        return found
+
+    monkeypatch.setattr(verb, "write_maps", meanwhile)
+    status, _, said = command("predict", model, "--covariates", path, "-o", tmp_path / "out", "--stats", "mean")
+    assert status == 2 and not list((tmp_path / "out").glob("*.tif"))
+    assert said.splitlines()[-1].endswith("slope.tif: changed while the run was at work; expected inputs to stay as they are until it "
+                                          "ends: the same command goes on")  # fmt: skip
+
+
+def test_a_run_does_not_replace_maps_of_predict(made, model, command, tmp_path):
+    assert command("predict", model, "--covariates", made[0], "-o", tmp_path / "out", "--stats", "mean")[0] == 0
+    before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    status, _, said = command("run", made[0], "-o", tmp_path / "out")
+    assert status == 2 and "a folder of maps that edaphic predict made; expected a new or empty folder" in said.splitlines()[-1]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
+
+
+def test_one_threshold_in_two_ways_of_writing_is_one_map(made, model, command, tmp_path):
+    asked = ["--stats", "p_above_5,p_above_5.0", "--layers", "0-30"]
+    status, said, _ = command("predict", model, "--covariates", made[0], "-o", tmp_path / "out", *asked)
+    assert status == 0 and said.startswith("maps        1 in")
 
 
 def test_two_calls_at_once_do_not_share_a_folder(made, model, command, tmp_path):

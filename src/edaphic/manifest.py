@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import Any
 
 import psutil
@@ -32,8 +32,13 @@ from edaphic.progress import Say, quiet
 HIDDEN = ".edaphic"
 _CHUNK = 1 << 20
 _PARTS = "parts.json"
+_OF = "of.txt"
 _MOST_CHANGES = 4
 _LOOK_FOR_CHILDREN = 10
+_PATIENCE_S = 1.0
+
+WHAT: Mapping[str, str] = {"run": "the folder of a run", "predict": "a folder of maps that edaphic predict made"}
+"""What a folder may be of."""
 
 Parts = Mapping[str, str]
 """What the key of a stage is made of: names such as ``recipe: maps.stats`` or ``input covs/dem.tif``, each with a hash or a version."""
@@ -224,6 +229,11 @@ class Manifest:
             self.mark(stage, "unfinished", key="", fresh=True)
             shutil.rmtree(self._hidden / "partial" / stage, ignore_errors=True)
 
+    def tidy(self, stage: str) -> None:
+        """Remove what a run left that was killed when a stage had just ended."""
+        for part in ("work", "partial"):
+            shutil.rmtree(self._hidden / part / stage, ignore_errors=True)
+
     def remove(self, stage: str) -> None:
         """Take a stage out of the run: its files, what it has finished so far, and what is known of it."""
         for name in (self.stamp(stage) or {"outputs": {}})["outputs"]:
@@ -319,28 +329,56 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def open_run(folder: Path) -> Iterator[Manifest]:
+def open_run(folder: Path, of: str = "run") -> Iterator[Manifest]:
     """Take a run folder for this process alone.
+
+    Parameters
+    ----------
+    folder : Path
+    of : {"run", "predict"}
+        What is to lie in it: neither replaces the files of the other.
 
     Raises
     ------
     RunError
-        The folder is no run folder but holds something, cannot be written, or another run is at work in it.
+        The folder is no run folder but holds something, is of the other kind, cannot be written, or another run is at work in it.
     """
     hidden = folder / HIDDEN
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: a file; expected a folder for the run")
     if folder.is_dir() and not hidden.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: holds files that are not a run of Edaphic; expected an empty or new folder")
+    other = _known_as(hidden)
+    if other not in (of, ""):
+        raise RunError(f"{folder}: {WHAT[other]}; expected a new or empty folder, or {WHAT[of]}")
     try:
         hidden.mkdir(parents=True, exist_ok=True)
         lock = _take(hidden / "lock", folder)
     except OSError as fault:
-        raise RunError(f"{folder}: cannot be written ({fault.strerror}); expected a folder with room and leave to write") from fault
+        raise _not_writable(folder, fault) from fault
     try:
+        try:
+            if not (hidden / _OF).exists():
+                write_text(hidden / _OF, of)
+        except OSError as fault:
+            raise _not_writable(folder, fault) from fault
         yield Manifest(folder)
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _not_writable(folder: Path, fault: OSError) -> RunError:
+    return RunError(f"{folder}: cannot be written ({fault.strerror}); expected a folder with room and leave to write")
+
+
+def _known_as(hidden: Path) -> str:
+    """What a folder is of; nothing where that is not known yet."""
+    told = hidden / _OF
+    if told.is_file() and (of := told.read_text(encoding="utf-8").strip()) in WHAT:
+        return of
+    if any((hidden / part).exists() for part in ("predict.json", "work/predict", "partial/predict")):
+        return "predict"
+    return "run" if any(path.suffix == ".json" and path.stem != "inputs" for path in hidden.glob("*.json")) else ""
 
 
 def _take(lock: Path, folder: Path) -> Path:
@@ -352,12 +390,33 @@ def _take(lock: Path, folder: Path) -> Path:
                 json.dump(mine, file)
             return lock
         except FileExistsError:
-            holder = _read_json(lock)
+            holder = _holder(lock)
             if holder is not None and _alive(holder):
                 raise RunError(
                     f"{folder}: process {holder['pid']} is running in it; expected to be alone in a run folder"
                 ) from None
-            lock.unlink(missing_ok=True)
+            _put_away(lock, holder)
+
+
+def _holder(lock: Path) -> Any:
+    """Who holds a lock; of one that is just being written, after a moment."""
+    until = monotonic() + _PATIENCE_S
+    while (known := _read_json(lock)) is None and lock.exists() and monotonic() < until:
+        sleep(0.02)
+    return known
+
+
+def _put_away(lock: Path, holder: Any) -> None:
+    """Remove the lock of a dead process, but not that of another one which has removed it before us and holds its own now."""
+    aside = lock.with_name(f"lock.{os.getpid()}")
+    try:
+        os.replace(lock, aside)
+    except FileNotFoundError:
+        return
+    if _read_json(aside) == holder:
+        aside.unlink()
+    else:
+        os.replace(aside, lock)
 
 
 def _alive(holder: Mapping[str, Any]) -> bool:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import rasterio
 from odc.geo.geobox import GeoBox
 
 from edaphic import __version__, covariates, profiles, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.files import write_text
-from edaphic.manifest import Manifest, Parts, key_of, machine, open_run
+from edaphic.manifest import HIDDEN, Manifest, Parts, key_of, machine, open_run
 from edaphic.mapping.place import Place, read_memory
-from edaphic.mapping.plan import CACHE, LEAST_CACHE, USUAL_CACHE
-from edaphic.mapping.room import check_room, free, full_disk
+from edaphic.mapping.plan import bounded_blocks
+from edaphic.mapping.room import check_room, full_disk_told, taken
 from edaphic.progress import Listener, silent
 from edaphic.recipe import Recipe
 from edaphic.stages import (
@@ -32,6 +30,7 @@ from edaphic.stages import (
     check_makings,
     check_maps,
     check_monte_carlo,
+    check_years,
     grid_of,
     heeded,
     sources_of,
@@ -49,9 +48,6 @@ DEMO_FOLDERS = ("input", "run")
 
 LEAST_SHARE = 0.2
 """Part of the estimated room on disk without which maps clearly cannot be written: masks and compression may spare the rest."""
-
-FULL_BYTES = 2_000_000
-"""A disk with less room than this is called full where a stage could not write."""
 
 
 def check(recipe_path: Path, place: Place | None = None) -> tuple[Recipe, Size]:
@@ -86,7 +82,7 @@ def check(recipe_path: Path, place: Place | None = None) -> tuple[Recipe, Size]:
         raise EdaphicError([*faults, *fault.faults]) from fault
     dated = sources_of(told, recipe_path)
     sources = [covariates.labelled_source(entry) for entry in dated]
-    faults += covariates.check_dates(dated) + covariates.check_sources(sources, grid)
+    faults += covariates.check_dates(dated) + covariates.check_sources(sources, grid) + check_years(told, dated)
     kinds = {entry.source.name: entry.source.kind for entry in dated} | {layer.name: layer.kind for layer in recipe.made_covariates(told)}
     faults += _check_names(told, kinds)
     made_faults, made_notes = check_makings(told, recipe_path)
@@ -263,7 +259,8 @@ def run(
     wanted = names[: names.index(until) + 1] if until else names
     with open_run(out) as manifest, bounded_blocks(place):
         if "maps" in wanted and not manifest.finished("maps"):
-            check_room(out, LEAST_SHARE * size.disk_mb * 1e6, f"the maps and their tiles (about {size.disk_mb:,.0f} MB)")
+            needed = LEAST_SHARE * size.disk_mb * 1e6 - taken(out / HIDDEN / "partial" / "maps")
+            check_room(out, needed, f"the maps and their tiles (about {size.disk_mb:,.0f} MB)")
         for note in _replaced(out, told):
             hear.step(f"note: {note}", 0, 1)
         libraries = {name: installed_version(name) for name in DECIDING}
@@ -285,13 +282,14 @@ def run(
             key = _key(job, name, manifest, named[name])
             if manifest.unchanged(name, key):
                 manifest.mark(name, "done")
+                manifest.tidy(name)
                 hear.stage(name, "unchanged, skipped")
                 continue
             hear.stage(name, manifest.why_again(name, key, parts))
             for later in names[names.index(name) + 1 :]:
                 manifest.mark(later, "stale")
             body = stages[name]
-            with _full_disk_told(out):
+            with full_disk_told(out):
                 stamp = manifest.run_stage(
                     name,
                     key,
@@ -304,24 +302,6 @@ def run(
             hear.end(stamp["seconds"])
         manifest.write_run_json(names)
     return out
-
-
-@contextmanager
-def bounded_blocks(place: Place) -> Iterator[None]:
-    """GDAL keeps a twentieth of the machine's memory in blocks unless it is told otherwise, which a promise about memory cannot allow."""
-    with rasterio.Env(GDAL_CACHEMAX=int(min(USUAL_CACHE, max(CACHE * place.allowed(), LEAST_CACHE)))):
-        yield
-
-
-@contextmanager
-def _full_disk_told(out: Path) -> Iterator[None]:
-    """Libraries say many things when a disk is full; what the user has to know is that."""
-    try:
-        yield
-    except EdaphicError as fault:
-        if free(out) < FULL_BYTES and "disk is full" not in str(fault):
-            raise full_disk(out) from fault
-        raise
 
 
 def _replaced(out: Path, told: Recipe) -> list[str]:

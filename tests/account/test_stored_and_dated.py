@@ -88,6 +88,14 @@ def test_quantiles_that_cross_by_rounding_alone_are_no_fault(plain: Make, tmp_pa
         stock_table(grid, {(0, 30): paths})
 
 
+def test_a_truth_equal_to_the_limits_is_within_them_whatever_the_numbers_are_rounded_to(plain: Make, reader: Read, tmp_path: Path) -> None:
+    grid, mean = plain(60, 70), stocks().astype(np.float32)
+    paths = whole_numbers(tmp_path, grid, {"mean": mean, "q05": mean, "q95": mean})
+    assert against_truth(paths, grid, reader(mean), (0, 30))["coverage"] == 1.0
+    beyond = mean + np.float32(0.01)  # ten steps
+    assert against_truth(paths, grid, reader(beyond), (0, 30))["above"] == 1.0
+
+
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_bits_do_not_show_the_windows(plain: Make, save_layer: Save, reader: Read, size: int) -> None:
     grid, mean = plain(60, 70), stocks()

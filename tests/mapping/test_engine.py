@@ -22,6 +22,7 @@ from edaphic.covariates.grid import Window
 from edaphic.errors import ModelError, RasterError, RunError
 from edaphic.mapping import cluster
 from edaphic.mapping.engine import run_tiles
+from edaphic.mapping.packing import Form
 from edaphic.mapping.place import Place
 from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.store import TileStore
@@ -197,6 +198,46 @@ def test_other_versions_at_the_workers_are_refused(tmp_path, at_work, monkeypatc
     monkeypatch.setattr(cluster, "versions", lambda: {name: "0.0" for name in ("edaphic", *cluster.DECIDING)})
     with pytest.raises(RunError, match=r"a worker has edaphic .* \(here 0\.0\).*; expected the same versions there as here"):
         made(tmp_path, Place(scheduler=at_work.scheduler_address), 64)
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (OSError("Timed out"), r"^--scheduler tcp://a:1: the scheduler does not answer any more \(Timed out\); expected it to run on"),
+        (TimeoutError("Only 0/1 workers arrived"), r"^--scheduler tcp://a:1: no worker for 60 seconds; expected one at least"),
+        (Exception("ModuleNotFoundError('edaphic')"), r"^--scheduler tcp://a:1: a worker cannot take up the work \(Exception: .*; expected "),
+    ],
+)
+def test_what_goes_wrong_when_the_work_is_sent_is_one_line(fault, line):
+    class Client:
+        def wait_for_workers(self, number, timeout):
+            pass
+
+        def scatter(self, work, broadcast, hash):
+            raise fault
+
+    plan = plan_tiles(grid_of(9, 9), [], bytes_per_cell=1, fixed_bytes=0, place=Place(scheduler="tcp://a:1", memory=10**11))
+    with pytest.raises(RunError, match=line) as refused:
+        cluster._Flight(Client(), cluster.Shipment(Toy(), Form((9, 9), ()), 0, {}), plan, silent)
+    assert len(refused.value.faults) == 1
+
+
+class Odd(Exception):
+    """One that does not come back from a pickle."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def test_a_fault_that_cannot_be_sent_keeps_its_words_and_its_place():
+    class Falls(Toy):
+        def __call__(self, tile):
+            raise Odd(1, 2)
+
+    got = cluster.task(cluster.Shipment(Falls(), Form((9, 9), ()), 10**7, cluster.versions()), Window(0, 0, 9, 9))
+    arrived = pickle.loads(pickle.dumps(got)).fault
+    # Where Dask has taught pickle to keep exceptions as they are, it is the same one.
+    assert str(arrived) in ("Odd: 1 and 2", "1 and 2") and "in __call__" in arrived.__notes__[0]
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://", "tcp://no.such.host.invalid:8786"])

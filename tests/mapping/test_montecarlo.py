@@ -334,7 +334,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(tmp_path):
         store = TileStore(tmp_path / name, plan, work.arrays, "key")
         assert len(store.missing()) < 4 or not stops
         run_tiles(work, plan, store, lambda *_: None)
-        found[name] = [values.tobytes() for array in work.arrays for _, values in store.read(array)], store.facts()
+        found[name] = [values.tobytes() for array in work.arrays for _, values in store.read(array)], list(store.facts())
     assert found["once"] == found["twice"]
 
 
@@ -457,6 +457,19 @@ def test_a_damaged_forest_is_refused(tmp_path):
     (tmp_path / "f.npz").write_bytes(b"no forest")
     with pytest.raises(ModelError, match="not a readable bootstrap forest"):
         bootstrap.load_means(tmp_path / "f.npz")
+    table, points = rows()
+    bootstrap.save_means(tmp_path / "f.npz", bootstrap.bootstrap_model(resampling(model_of(table, points)), 0)[0])
+    whole = (tmp_path / "f.npz").read_bytes()
+    for at in range(5, len(whole), len(whole) // 40):
+        harmed = bytearray(whole)
+        harmed[at : at + 40] = bytes(byte ^ 255 for byte in harmed[at : at + 40])
+        (tmp_path / "f.npz").write_bytes(harmed)
+        with pytest.raises(ModelError, match="the same command grows it again"):
+            bootstrap.load_means(tmp_path / "f.npz")
+    for end in range(0, len(whole), len(whole) // 20):
+        (tmp_path / "f.npz").write_bytes(whole[:end])
+        with pytest.raises(ModelError, match="the same command grows it again"):
+            bootstrap.load_means(tmp_path / "f.npz")
 
 
 # --- faults

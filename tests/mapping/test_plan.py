@@ -103,6 +103,9 @@ def test_tiles_that_are_kept_are_taken_where_they_fit():
     short = Place(threads=2, memory=resident() + 400 * MB)
     plan = plan_of(8000, 8000, short, per_cell=1000, kept=(1024, 1024))
     assert plan.tiles.size[0] < 1024 and "all are computed anew" in " ".join(plan.notes)
+    # With less memory than the first time: rather fewer lanes than to lose what is done.
+    plan = plan_of(8000, 8000, short, per_cell=1000, kept=(400, 400))
+    assert plan.tiles.size == (400, 400) and plan.workers == 1 and "1 tiles at a time instead of 2" in " ".join(plan.notes)
 
 
 def test_the_window_of_the_recipe_is_taken_where_it_fits():
@@ -126,6 +129,14 @@ def test_strips_make_wide_tiles_and_small_ones_do_not(tmp_path):
     assert plan.tiles.size[1] == 2600 and plan.tiles.size[0] <= 256
     small = raster(tmp_path / "small.tif", 600, 600, blockysize=1, tiled=False)
     assert plan_of(600, 600, place, layers=[small]).tiles.size == (256, 256)
+
+
+def test_a_file_that_is_one_block_is_held_by_every_thread(tmp_path):
+    place = Place(threads=2, memory=10**10)
+    usual = raster(tmp_path / "usual.tif", 1100, 1100, tiled=True, blockxsize=256, blockysize=256)
+    whole = raster(tmp_path / "whole.tif", 1100, 1100, tiled=True, blockxsize=1104, blockysize=1104, compress="deflate")
+    with_usual, with_whole = (plan_of(1100, 1100, place, layers=[layer], window=256).peak_bytes for layer in (usual, whole))
+    assert with_whole - with_usual == pytest.approx(MARGIN * 2 * 2 * 4 * 1104**2, rel=0.1)
 
 
 def test_odd_blocks_of_inputs_are_not_cut_apart(tmp_path):

@@ -283,6 +283,27 @@ def test_a_column_loses_exactly_its_missing_share(target, form):
     assert counts["soil_ends_within"] == mapped.sum() - mapped[10].sum() - mapped[13:15].sum()
 
 
+@pytest.mark.parametrize("target", ["log_soc_density", "soc_stock", "soc"])
+def test_the_whole_of_a_cell_with_soil_in_one_layer_is_that_layer_calibrated_too(target):
+    model, _ = made(target)
+    every = moves()
+    by_depth = {depth: i for i, depth in enumerate([*LAYERS, WHOLE])}
+    own = every.adjustments.assign(upper=[0.1, 0.3, 0.5])
+    told = every.by_level[["top_cm", "bottom_cm", "move"]].to_numpy()
+    levels = every.by_level.assign(move=[(1 + by_depth[top, bottom]) * move for top, bottom, move in told])
+    work = TileWork(
+        model, (land(),), ("mean", "q05", "q50", "q75", "q95", "q975"), replace(every, adjustments=own, by_level=levels), thresholds=(2.0,),
+        bedrock=bedrock(np.tile([20.0, 30.0, 31.0] + [100.0] * 38, (30, 1))),
+    )  # fmt: skip
+    arrays, _ = work(EVERYWHERE)
+    held = (arrays["q05_0-30cm"] <= arrays["mean_0-30cm"]) & (arrays["mean_0-30cm"] <= arrays["q95_0-30cm"])
+    assert held[:, :2].sum() > 40  # elsewhere limits of the whole are widened
+    for stat in (*work.stats, "p_above_2"):
+        one, whole = arrays[f"{stat}_0-30cm"], arrays[f"{stat}_0-100cm"]
+        np.testing.assert_array_equal(one[:, :2][held[:, :2]], whole[:, :2][held[:, :2]], err_msg=stat)
+    assert (arrays["q95_0-30cm"][:, 2] != arrays["q95_0-100cm"][:, 2]).all()
+
+
 def test_depths_in_metres_are_those_in_centimetres(model):
     bare = TileWork(model, (land(),), ("mean", "q05", "q95"), moves(), thresholds=(5.0,))
     depth = np.linspace(0, 2, 30 * 41).reshape(30, 41)
@@ -367,6 +388,8 @@ def test_what_is_lacking_is_said_at_once(model):
         TileWork(model, stack, ("mean",), moves(), only_applicable=True)
     with pytest.raises(ModelError, match="1 stacks for 2 periods"):
         TileWork(model, stack, ("mean",), moves(), periods=((1985, 1990), (1990, 1995)))
+    with pytest.raises(ModelError, match="the mean of periods without their means; expected mean among the statistics"):
+        TileWork(model, stack * 2, ("spread",), moves(), periods=((1985, 1990), (1990, 1995)), mean_of_periods=True)
 
 
 def test_quantiles_too_far_out_for_the_profiles_are_said(model):

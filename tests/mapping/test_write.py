@@ -26,7 +26,7 @@ from shapely.geometry import shape
 from edaphic.covariates.grid import Window, windows
 from edaphic.errors import GridError, RasterError
 from edaphic.mapping import write as module
-from edaphic.mapping.stac import UNKNOWN_PERIOD, footprint
+from edaphic.mapping.stac import UNKNOWN_PERIOD, footprint, statistics_of
 from edaphic.mapping.style import RAMPS
 from edaphic.mapping.write import (
     BandWriter,
@@ -147,10 +147,17 @@ def test_statistics_stand_in_the_file_and_in_the_item(finished: Path) -> None:
     assert band["statistics"]["valid_percent"] == 75.0
 
 
-def test_a_map_without_any_value_cannot_be_coloured(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["float32", "int16"])
+def test_a_map_without_any_value_is_a_map_with_a_style_and_an_item(tmp_path: Path, encoding: str) -> None:
     create(tmp_path / "work.tif", grid_of(20, 30))
-    with pytest.raises(RasterError, match="no cell has a value"):
-        publish(tmp_path / "work.tif", tmp_path / "map.tif", INFO, grid_of(20, 30))
+    final = tmp_path / "map.tif"
+    found = publish(tmp_path / "work.tif", final, INFO, grid_of(20, 30), encoding=encoding)
+    assert found.count == 0 and statistics_of(final) == {}
+    assert cog_validate(final, quiet=True)[0]
+    renderer = ET.parse(final.with_suffix(".qml")).find("pipe/rasterrenderer")
+    assert renderer is not None and (renderer.get("classificationMin"), renderer.get("classificationMax")) == ("0.0", "1.0")
+    with rasterio.open(final) as dataset:
+        assert dataset.read(1, masked=True).mask.all()
 
 
 def test_a_map_without_any_value_has_no_statistics(tmp_path: Path) -> None:

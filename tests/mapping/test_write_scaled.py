@@ -225,6 +225,17 @@ def test_an_empty_map_of_whole_numbers(tmp_path: Path) -> None:
         assert (file.read(1) == NODATA).all()
 
 
+@pytest.mark.parametrize("value", [0.0, 3.25])
+def test_a_map_of_one_value_is_not_rounded_and_says_so(tmp_path: Path, value: float) -> None:
+    final = tmp_path / "map.tif"
+    publish(working(tmp_path / "work.tif", np.full((20, 30), value, dtype=np.float32)), final, INFO, grid_of(20, 30), encoding="int16")
+    with rasterio.open(final) as file:
+        assert (file.read(1) * file.scales[0] + file.offsets[0] == value).all()
+        assert float(file.tags()["EDAPHIC_ROUNDING_ERROR"]) == 0.0
+    band = json.loads(final.with_suffix(".json").read_text())["assets"]["data"]["bands"][0]
+    assert band["edaphic:rounding_error"] == 0.0
+
+
 def test_whole_numbers_need_the_grid(tmp_path: Path) -> None:
     work = working(tmp_path / "work.tif", stocks(20, 30))
     with pytest.raises(RasterError, match="no grid"):

@@ -69,6 +69,14 @@ def test_cells_where_all_trees_agree_have_no_error():
     assert found[0] == 0 and found[1] > 0 and shrunk.all()
 
 
+def test_bags_that_agree_to_the_bit_have_an_error_too_where_nothing_is_lent():
+    found, shrunk = variance_of_mean(np.array([0.0, 1e-9]), np.array([0.2, 0.2]), 10, 10, (0.0, 1.0))
+    # Nothing but the cut at w speaks: theta is w a / (a - 1), a = 4.5.
+    single = 0.2 / 10
+    theta = single * 4.5 / 3.5
+    assert found[0] == pytest.approx(theta - single + theta / 10) and found[1] == pytest.approx(found[0]) and shrunk.all()
+
+
 def test_standard_errors_are_those_of_new_samples():
     """A hundred forests on a hundred samples tell how a forest's mean scatters; twelve of them tell their own error."""
     cells = np.random.default_rng(99).uniform(size=(40, 4)).astype(np.float32)

@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+INTERRUPTED = 130
 CORES = os.cpu_count() or 1
 
 
@@ -75,9 +76,10 @@ def main() -> None:
         for line in fault.faults:
             print(f"edaphic: {line}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("edaphic: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:  # typer keeps the KeyboardInterrupt to itself
+            print("edaphic: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        raise
     except BrokenPipeError:
         sys.exit(0)
     except Exception as fault:

@@ -41,7 +41,7 @@ IN_FLIGHT = 2
 LOOK_S = 5
 """Seconds after which the number of workers is asked for again: a cluster may grow."""
 
-DECIDING = ("numpy", "numba", "scipy", "rasterio", "scikit-learn")
+DECIDING = ("numpy", "numba", "scipy", "rasterio", "scikit-learn", "pyproj")
 """Libraries that must be the same here and on the workers, or the bits of a map could depend on where a tile was computed."""
 
 LOST = ("KilledWorker", "CommClosedError", "CancelledError", "FutureCancelledError")
@@ -95,13 +95,14 @@ def compute(work: Work, plan: Plan, form: Form, tiles: Iterable[Window], say: Sa
 @cache
 def versions() -> Mapping[str, str]:
     """Versions of Edaphic and of the libraries that decide bits."""
-    return {"edaphic": installed_version("edaphic")} | {name: installed_version(name) for name in DECIDING}
+    return {name: installed_version(name) for name in ("edaphic", *DECIDING)} | {"GDAL": rasterio.__gdal_version__}
 
 
 def task(sent: Shipment, tile: Window) -> Packed | Failed:
     """One tile, on a worker. What it raises comes back as a value, so that it arrives as it is."""
     try:
-        wrong = [f"{name} {theirs} (here {sent.versions[name]})" for name, theirs in versions().items() if theirs != sent.versions[name]]
+        here = sent.versions
+        wrong = [f"{name} {theirs} (here {here.get(name)})" for name, theirs in versions().items() if theirs != here.get(name)]
         if wrong:
             raise RunError(f"--scheduler: a worker has {', '.join(wrong)}; expected the same versions there as here")
         with threadpool_limits(1), rasterio.Env(GDAL_CACHEMAX=sent.cache_bytes, GDAL_NUM_THREADS="1"):
@@ -118,7 +119,10 @@ def _portable(fault: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(fault))
     except Exception:
-        return RuntimeError(f"{type(fault).__name__}: {fault}")
+        told = RuntimeError(f"{type(fault).__name__}: {fault}")
+        for note in getattr(fault, "__notes__", ()):
+            told.add_note(note)
+        return told
     return fault
 
 
@@ -155,8 +159,24 @@ class _Flight:
         try:
             self.client.wait_for_workers(1, timeout=ALONE_S)
             return self.client.scatter(self.shipment, broadcast=True, hash=False)
-        except (TimeoutError, OSError) as fault:
+        except TimeoutError as fault:
             raise self._alone() from fault
+        except OSError as fault:
+            raise self._gone(fault) from fault
+        except Exception as fault:  # Dask wraps what a worker said in a plain Exception
+            raise self._unfit(fault) from fault
+
+    def _gone(self, fault: BaseException) -> RunError:
+        return RunError(
+            f"{self.option}: the scheduler does not answer any more ({_line(fault)}); expected it to run on: what is done stays, and "
+            "the same command goes on with it"
+        )
+
+    def _unfit(self, fault: BaseException) -> RunError:
+        return RunError(
+            f"{self.option}: a worker cannot take up the work ({type(fault).__name__}: {_line(fault)}); expected the same edaphic "
+            "and libraries there as here"
+        )
 
     def _alone(self) -> RunError:
         return RunError(
@@ -184,10 +204,7 @@ class _Flight:
         try:
             self.lanes = sum(self.client.nthreads().values())
         except (OSError, TimeoutError) as fault:
-            raise RunError(
-                f"{self.option}: the scheduler does not answer any more ({_line(fault)}); expected it to run on: what is done stays, and "
-                "the same command goes on with it"
-            ) from fault
+            raise self._gone(fault) from fault
         self.looked = monotonic()
         own = self.client.cluster if self.plan.scheduler is None else None
         if own is not None and self.lanes < self.plan.processes:
@@ -220,10 +237,7 @@ class _Flight:
         elif future.status == "error":
             fault = future.exception()
             if type(fault).__name__ not in LOST and not isinstance(fault, OSError):
-                raise RunError(
-                    f"{self.option}: a worker cannot take up the work ({type(fault).__name__}: {_line(fault)}); expected the same edaphic "
-                    "and libraries there as here"
-                ) from fault
+                raise self._unfit(fault) from fault
         if ours.tries >= RETRIES:
             raise RunError(
                 f"{self.option}: tile at row {ours.tile.row}, column {ours.tile.col} lost its worker {RETRIES + 1} times "
@@ -246,11 +260,11 @@ def _client(plan: Plan) -> Iterator[Any]:
     # A worker that comes back late, on a busy machine, is not given up.
     with _silent(), import_module("dask.config").set({"distributed.deploy.lost-worker-timeout": "300s"}):
         if plan.scheduler is None:
-            with _own_cluster(dask, plan.processes) as cluster, dask.Client(cluster) as client:
+            with _own_cluster(dask, plan.processes) as cluster, dask.Client(cluster, set_as_default=False) as client:
                 yield client
             return
         try:
-            client = dask.Client(plan.scheduler, timeout=CONNECT_S)
+            client = dask.Client(plan.scheduler, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as fault:
             raise RunError(
                 f"--scheduler: {plan.scheduler} does not answer ({_line(fault)}); expected the address of a running Dask scheduler, such "
@@ -281,12 +295,11 @@ def _own_cluster(dask: Any, processes: int) -> Any:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Dask tells of lost workers and closed connections in its log; what matters of it is said by us."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
+    # Dask gives some of its loggers levels of their own: silence of the first would not reach them.
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "tornado", "tornado.application")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+    yield  # after a fault they stay silent: connections that close later would be told of behind our line
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)

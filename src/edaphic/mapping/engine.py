@@ -77,7 +77,8 @@ def _threads(work: Work, threads: int, store: TileStore, missing: Iterable[Windo
     if threads == 1:
         yield from map(one, left)
         return
-    with ThreadPoolExecutor(threads, thread_name_prefix="tile") as pool:
+    # What OpenMP may use is set thread by thread.
+    with ThreadPoolExecutor(threads, "tile", initializer=threadpool_limits, initargs=(1,)) as pool:
         waiting: set[Future[Window]] = {pool.submit(one, tile) for _, tile in zip(range(threads), left, strict=False)}
         try:
             while waiting:

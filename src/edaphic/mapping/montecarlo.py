@@ -21,7 +21,7 @@ from edaphic.covariates.grid import Window
 from edaphic.covariates.polygons import region_mask
 from edaphic.covariates.stack import Stack
 from edaphic.errors import ModelError
-from edaphic.mapping.cells import Kept, TileReader, complete_parts
+from edaphic.mapping.cells import Cells, Kept, TileReader, complete_parts
 from edaphic.mapping.drawing import Draws, Error, Residuals
 from edaphic.mapping.mask import Bedrock, Mask, soil_share
 from edaphic.mapping.noise import Noise, Placed, stream_of
@@ -36,6 +36,9 @@ Array = NDArray[np.float64]
 
 ROOM = 192_000_000
 """Bytes of realisations that a block of cells may take."""
+
+TOGETHER_IN_SPACE = 65_536
+"""Cells whose place in the space of covariates is looked at together."""
 
 ROWS = 32_768
 """Rows that are asked of a forest at a time: draws times cells."""
@@ -80,17 +83,29 @@ class Land:
         nothing = Ground(np.empty(0, dtype=np.intp), np.empty((0, len(self.model.covariates))))
         if not kept.left:
             return nothing
-        part = next(complete_parts(list(reader.read(0, self.model.covariates).values()), kept.here, window.height * window.width), None)
-        if part is not None and self.applicability is not None:
-            near = dissimilarity_and_density(self.applicability, applicability_features(self.model, part.values), 1)[1]
-            part = part.take(np.asarray(near > 0))
-        if part is None or not len(part.order):
+        layers = list(reader.read(0, self.model.covariates).values())
+        parts = [part for part in map(self._applicable, complete_parts(layers, kept.here, self._together(window))) if len(part.order)]
+        if not parts:
             return nothing
+        cells, values = (np.concatenate(own) if len(own) > 1 else own[0] for own in zip(*((p.order, p.values) for p in parts), strict=True))
         if self.bedrock is None:
-            return Ground(part.order, part.values)
-        share = soil_share(self.bedrock.depth_cm(window).ravel()[part.order], self.model.layers)
-        some = share.any(axis=1) if self.model.target.quantity == "soc" else np.ones(len(share), dtype=bool)
-        return Ground(part.order[some], part.values[some], share[some])
+            return Ground(cells, values)
+        share = soil_share(self.bedrock.depth_cm(window).ravel()[cells], self.model.layers)
+        if self.model.target.quantity != "soc" or share.any(axis=1).all():
+            return Ground(cells, values, share)
+        some = share.any(axis=1)
+        return Ground(cells[some], values[some], share[some])
+
+    def _together(self, window: Window) -> int:
+        """Cells that are looked at together: encoding for the area of applicability takes memory, so there they are few."""
+        return window.height * window.width if self.applicability is None else TOGETHER_IN_SPACE
+
+    def _applicable(self, part: Cells) -> Cells:
+        """Cells inside the area of applicability, where that counts."""
+        if self.applicability is None:
+            return part
+        near = dissimilarity_and_density(self.applicability, applicability_features(self.model, part.values), 1)[1]
+        return part.take(np.asarray(near > 0))
 
 
 @dataclass(frozen=True)

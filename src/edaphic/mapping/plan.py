@@ -7,11 +7,13 @@ follows the blocks of the inputs and the memory that a run may have; it changes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import overload
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
@@ -21,7 +23,7 @@ from edaphic.covariates.sources import AnyLayer, Layer
 from edaphic.errors import RasterError, RunError
 from edaphic.mapping.place import Place, resident, said
 
-__all__ = ["Place", "Plan", "Tiles", "plan_tiles"]
+__all__ = ["Place", "Plan", "Tiles", "bounded_blocks", "plan_tiles"]
 
 SIDES = (1024, 512, 256, 128, 64)
 """Sides of square tiles, the largest first; those below 256, which cut blocks apart, only where memory is short."""
@@ -39,6 +41,10 @@ TILES_EACH = 6
 MOST_TILES = 1_000_000
 READING = 60_000_000
 """Bytes for reading one block of a source (4 million cells as they are kept and as float64), for each tile in work."""
+
+LARGE_BLOCK = 4_000_000
+"""Bytes of blocks of sources that ``READING`` does not cover: a thread holds the largest of them, whatever GDAL's cache may keep, and every
+raster that it has open keeps its last one as it lies in the file (measured: at most its size)."""
 
 WORKER = 400_000_000
 """Bytes of a Dask worker with the libraries that tiles need, before it has any work (measured)."""
@@ -167,7 +173,7 @@ def plan_tiles(
         Side of square tiles that is asked for.
     kept : (int, int), optional
         Rows and columns of the tiles that an interrupted run has finished (:func:`~edaphic.mapping.store.kept_size`): taken where the
-        memory allows it, so that they need not be computed again.
+        memory allows it, if with fewer lanes, so that they need not be computed again.
 
     Raises
     ------
@@ -184,23 +190,30 @@ def plan_tiles(
     """
     read = list(layers)
     allowed = place.allowed()
-    strips = _strip_row_bytes(read, grid)
+    strips, blocks = _strip_row_bytes(read, grid), _large_block_bytes(read)
     sizes = _sizes(grid, read, place, window, strips > 0)
-    if kept is not None:
-        sizes = [kept, *(size for size in sizes if size != kept)]
+    numbers = range(place.lanes, 0, -1) if place.lanes else (0,)
+    # What is kept may be the work of days: it is worth fewer lanes.
+    tried = [(lanes, kept) for lanes in numbers if kept is not None] + [(lanes, size) for lanes in numbers for size in sizes]
     needs: list[Plan] = []
-    for lanes in range(place.lanes, 0, -1) if place.lanes else (0,):
-        for size in sizes:
-            plan = _plan(grid, size, lanes, place, allowed, bytes_per_cell, fixed_bytes, strips)
-            if plan.peak_bytes <= allowed:
-                return _with_notes(plan, place, sizes[0], kept, window)
-            needs.append(plan)
+    for lanes, size in tried:
+        plan = _plan(grid, size, lanes, place, allowed, bytes_per_cell, fixed_bytes, strips, READING + blocks)
+        if plan.peak_bytes <= allowed:
+            return _with_notes(plan, place, sizes[0], kept, window)
+        needs.append(plan)
     least = min(needs, key=lambda plan: plan.peak_bytes)
     raise RunError(
         f"--memory: {said(allowed)}{'' if place.memory else ' (half of what is free)'}; expected at least {said(least.peak_bytes * 1.02)}: "
         f"{said(resident())} are taken now, {said(fixed_bytes)} the model needs, and one tile of {least.tiles.size[0]} x "
-        f"{least.tiles.size[1]} cells {said(least.tile_bytes + READING)}"
+        f"{least.tiles.size[1]} cells {said(least.tile_bytes + READING + blocks)}"
     )
+
+
+@contextmanager
+def bounded_blocks(place: Place) -> Iterator[None]:
+    """GDAL keeps a twentieth of the machine's memory in blocks unless it is told otherwise, which a promise about memory cannot allow."""
+    with rasterio.Env(GDAL_CACHEMAX=int(min(USUAL_CACHE, max(CACHE * place.allowed(), LEAST_CACHE)))):
+        yield
 
 
 def _plan(
@@ -212,6 +225,7 @@ def _plan(
     bytes_per_cell: float,
     fixed_bytes: int,
     strips: float,
+    reading: int,
 ) -> Plan:
     tiles = Tiles((grid.shape[0], grid.shape[1]), size)
     if len(tiles) > MOST_TILES:
@@ -219,7 +233,7 @@ def _plan(
     tile = int(size[0] * size[1] * bytes_per_cell)
     processes = lanes if place.processes else 0
     computing = max(1, processes)
-    working = lanes * (tile + READING)
+    working = lanes * (tile + reading)
     # Of Dask, results on their way, packed: two for each lane. The work is sent once, and held here as it is sent.
     waiting = min(max(lanes, 8) * tile, 10**9) if place.distributed else 0
     bases = processes * (WORKER + 2 * fixed_bytes) + fixed_bytes
@@ -292,6 +306,16 @@ def _blocks(layer: AnyLayer) -> tuple[int, int] | None:
             return int(rows), int(cols)
     except RasterError:
         return None  # reading will say what is wrong with it
+
+
+def _large_block_bytes(layers: Sequence[AnyLayer]) -> int:
+    """Bytes that large blocks of rasters take in each thread, such as those of a file that is one block."""
+    sizes = [0]
+    for layer in layers:
+        if isinstance(layer, Layer) and (shape := _blocks(layer)) is not None:
+            sizes.append(shape[0] * shape[1] * np.dtype(layer.facts.dtype).itemsize * max(1, len(layer.facts.bands)))
+    large = [size for size in sizes if size > LARGE_BLOCK]
+    return sum(large) + max(large, default=0)
 
 
 def _common_block(layers: Sequence[AnyLayer]) -> int | None:

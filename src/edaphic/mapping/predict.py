@@ -77,7 +77,7 @@ class TileWork:
     ------
     ModelError
         No calibration for a depth, or for other quantiles than the limits and the median; the standard error of a model without little
-        bags; nothing that tells the area of applicability.
+        bags; nothing that tells the area of applicability; the mean of periods without the statistic ``mean``.
 
     Notes
     -----
@@ -112,6 +112,8 @@ class TileWork:
             faults.append(f"maps: {', '.join(asked)} without an area of applicability; expected the evidence of the model")
         if not self.periods or len(self.stacks) != len(self.periods):
             faults.append(f"maps: {len(self.stacks)} stacks for {len(self.periods)} periods; expected one for each")
+        if self.mean_of_periods and "mean" not in self.stats:
+            faults.append("maps: the mean of periods without their means; expected mean among the statistics")
         if faults:
             raise ModelError(faults)
 

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edaphic.errors import RunError
+from edaphic.errors import EdaphicError, RunError
 from edaphic.mapping.place import said
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 WORDS = ("no space left", "not enough space", "disk full", "disk quota exceeded", "file too large", "enospc")
 """How libraries that keep no error number say that a disk is full."""
+
+FULL_BYTES = 2_000_000
+"""A disk with less room than this is called full where something could not be written."""
 
 CUT = re.compile(r"^\d+ requested and \d+ written$")
 """How NumPy says it."""
@@ -49,6 +52,23 @@ def full_disk(folder: Path) -> RunError:
 
 
 @contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Libraries say many things when a disk is full; what the user has to know is that.
+
+    Raises
+    ------
+    RunError
+        In place of another fault, where the disk of the folder has no room.
+    """
+    try:
+        yield
+    except EdaphicError as fault:
+        if free(folder) < FULL_BYTES and "disk is full" not in str(fault):
+            raise full_disk(folder) from fault
+        raise
+
+
+@contextmanager
 def on_disk(folder: Path) -> Iterator[None]:
     """Whatever a full disk makes a library raise becomes one line.
 
@@ -72,6 +92,15 @@ def free(folder: Path) -> int:
     while not there.exists() and there != there.parent:
         there = there.parent
     return shutil.disk_usage(there).free
+
+
+def taken(folder: Path) -> int:
+    """Bytes of the files in a folder; nothing where there is none.
+
+    >>> taken(Path("no/such/folder"))
+    0
+    """
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
 
 
 def check_room(folder: Path, needed: float, what: str) -> None:

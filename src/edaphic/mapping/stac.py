@@ -173,7 +173,7 @@ def _band(path: Path, info: MapInfo) -> dict[str, Any]:
     """Band fields, with the statistics that the file itself carries, in the map's unit."""
     with rasterio.open(path) as dataset:
         tags, dtype, nodata = dataset.tags(1), str(dataset.dtypes[0]), dataset.nodata
-        scale, offset = float(dataset.scales[0]), float(dataset.offsets[0])
+        scale, offset, rounding = float(dataset.scales[0]), float(dataset.offsets[0]), dataset.tags().get("EDAPHIC_ROUNDING_ERROR")
     values = {name: float(tags[key]) for name in _STATISTICS if (key := f"STATISTICS_{name.upper()}") in tags}
     values |= {name: float(tags[key]) for name in _STATISTICS if (key := f"EDAPHIC_{name.upper()}") in tags}
     band: dict[str, Any] = {
@@ -185,7 +185,9 @@ def _band(path: Path, info: MapInfo) -> dict[str, Any]:
         "raster:sampling": "area",
     }
     if (scale, offset) != (1.0, 0.0):
-        band |= {"raster:scale": scale, "raster:offset": offset, "edaphic:rounding_error": 0.5 * scale}
+        band |= {"raster:scale": scale, "raster:offset": offset}
+    if rounding is not None:
+        band["edaphic:rounding_error"] = float(rounding)
     return band | ({"statistics": values} if values else {})
 
 

@@ -143,6 +143,8 @@ def statistics(
             answers.quantiles[i], asked.wish.levels, interval, zones,
             log=target.log, scale=own, within=mean.astype(np.float64) if of_whole else None,
         )  # fmt: skip
+        if of_whole and share is not None:
+            _of_single_layers(asked, answers.quantiles[i], quantiles, widened, target, layers, zones, share, mean)
         known = _Known(asked, answers, i, mean, quantiles, trees, None if own is None else own == 0.0)
         found = {stat: known.of(stat) for stat in asked.stats} | {
             threshold_stat(value): known.exceeds(value) for value in asked.thresholds
@@ -151,6 +153,21 @@ def statistics(
             gone = share[:, i] == 0.0
             found = {stat: np.where(gone, np.nan, values) for stat, values in found.items()}
         yield interval, found, int(widened.sum())
+
+
+def _of_single_layers(
+    asked: Asked, raw: Array, quantiles: Array, widened: NDArray[np.bool_], target: Target, layers: Sequence[Interval],
+    zones: NDArray[np.int64] | None, share: Array, mean: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Where all soil lies in one layer the whole is that layer, whose calibration it takes; in place."""
+    soil = share > 0.0
+    for j, layer in enumerate(layers):
+        alone = soil[:, j] & (soil.sum(axis=1) == 1)
+        if alone.any():
+            quantiles[alone], widened[alone] = asked.calibration.quantiles(
+                raw[alone], asked.wish.levels, layer, None if zones is None else zones[alone],
+                log=target.log, scale=None if target.quantity == "soc" else share[alone, j], within=mean[alone].astype(np.float64),
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)

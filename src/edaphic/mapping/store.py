@@ -157,21 +157,19 @@ class TileStore:
                     raise RunError(f"{self._path(name, number)}: damaged on disk again; expected a disk that keeps what is written")
             yield tile, values[: tile.height, : tile.width]
 
-    def facts(self) -> list[dict[str, Any]]:
-        """Facts of all tiles, in their order.
+    def facts(self) -> Iterator[dict[str, Any]]:
+        """Facts of all tiles, in their order; one at a time is in memory.
 
         Raises
         ------
         RunError
             A tile is missing.
         """
-        found: list[dict[str, Any]] = []
         for number, start in enumerate(self._starts):
             record = self._lines.at(int(start)) if start >= 0 else None
             if record is None:
                 raise RunError(f"{self.folder}: tile {number + 1} of {len(self.tiles)} is missing; expected all of them")
-            found.append(record["f"])
-        return found
+            yield record["f"]
 
     # --- finished files
 
@@ -288,8 +286,8 @@ class TileStore:
     def _why_not(self) -> str | None:
         """Why what lies in the folder cannot be taken up; empty where nothing lies there; None where it can."""
         head = _head(self._lines)
-        if head is None:
-            return "its ledger cannot be read" if self._lines.path.exists() else ""
+        if head is None:  # a ledger without a byte is that of a store that could not be begun
+            return "its ledger cannot be read" if self._lines.path.exists() and self._lines.path.stat().st_size else ""
         words = {
             "format": "another version of Edaphic kept them",
             "key": "the recipe, the model or an input has changed",

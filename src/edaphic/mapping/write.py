@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+EMPTY = (0.0, 1.0)
+"""Ends of the colours of a map without any value."""
+
+
 def finish_cog(
     tmp: Path,
     final: Path,
@@ -65,10 +69,10 @@ def finish_cog(
     info : MapInfo
     encoding : {"float32", "int16"}
         "int16": whole numbers with the finest scale of the series 1, 2, 5 that holds the map's range
-        (:func:`~edaphic.mapping.encoding.coding_for`). Scale and offset go into the band, so that programs show true values; the
-        largest rounding error, half a step, goes into the tag ``EDAPHIC_ROUNDING_ERROR``, and smallest, largest and mean value in
-        the map's unit into ``EDAPHIC_MINIMUM``, ``EDAPHIC_MAXIMUM`` and ``EDAPHIC_MEAN`` of the band's tags: those called
-        ``STATISTICS_...`` are of the stored numbers, which is how GDAL and QGIS read them.
+        (:func:`~edaphic.mapping.encoding.coding_for`). Scale and offset go into the band, so that programs show true values. The
+        largest rounding error, half a step (0 of a map of one value), goes into the tag ``EDAPHIC_ROUNDING_ERROR``; smallest,
+        largest and mean value in the map's unit into ``EDAPHIC_MINIMUM``, ``EDAPHIC_MAXIMUM`` and ``EDAPHIC_MEAN`` of the band's
+        tags. Those called ``STATISTICS_...`` are of the stored numbers, which is how GDAL and QGIS read them.
     grid : GeoBox, optional
         Grid of the map; needed for "int16".
     threads : int
@@ -100,7 +104,7 @@ def finish_cog(
             words,
             scale=coding.scale,
             offset=coding.offset,
-            tags=texts | {"EDAPHIC_ROUNDING_ERROR": repr(coding.error)},
+            tags=texts | {"EDAPHIC_ROUNDING_ERROR": repr(coding.error if exact.minimum < exact.maximum else 0.0)},
         )
     whole = tmp.with_name(f"{tmp.name}.int16")
     try:
@@ -133,20 +137,19 @@ def publish(
     grid : GeoBox
         Grid of the map.
     vmin, vmax : float, optional
-        Limits of the colour ramp, in the map's unit: those of `info`, else the map's own smallest and largest value unless given.
-        Maps that are to be compared by eye need the same limits (:func:`style_together`).
+        Limits of the colour ramp, in the map's unit: those of `info`, else the map's own smallest and largest value (of a map
+        without any value :data:`EMPTY`) unless given. Maps that are to be compared by eye need the same limits
+        (:func:`style_together`).
 
     Raises
     ------
     RasterError
-        As for :func:`finish_cog`; or no cell has a value and no limits were given.
+        As for :func:`finish_cog`.
     """
     beside = [final, final.with_suffix(".qml"), final.with_suffix(".json")]
     found = finish_cog(tmp, final, info, encoding=encoding, grid=grid, threads=threads, keep=True)
     try:
-        own = info.limits or (found.minimum, found.maximum)
-        if not found.count and (vmin is None or vmax is None) and info.limits is None and not info.classes:
-            raise RasterError(f"{final}: no cell has a value, so that there is nothing to colour")
+        own = info.limits or ((found.minimum, found.maximum) if found.count else EMPTY)
         limits = own[0] if vmin is None else vmin, own[1] if vmax is None else vmax
         guarded(partial(write_style, final, info, *limits), beside[1])
         guarded(partial(write_stac_item, final, info, grid), beside[2])

@@ -101,14 +101,18 @@ def variance_of_mean(
     freedom, scale = prior
     a = (freedom + own) / 2
     b = (freedom * scale + own * np.where(single > 0, ratio, 1.0)) / 2
-    theta = np.where(single > 0, single * (b / (a - 1.0)) * _above(a, b), between)
+    theta = np.where(single > 0, single * _above(a, b) / (a - 1.0), between)
     return np.maximum(theta - single, 0.0) + theta / bags, between <= single
 
 
 def _above(a: float, b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P(a - 1, b) / P(a, b): 1 + a / (b M(1, a + 1, b)), M being Kummer's function, where both are too small to be divided."""
+    """b P(a - 1, b) / P(a, b): b + a / M(1, a + 1, b), M being Kummer's function, where both are too small to be divided.
+
+    >>> _above(4.5, np.array([0.0, 1e6]))
+    array([4.5e+00, 1.0e+06])
+    """
     low = b < a
     out = np.empty(len(b))
-    out[low] = 1.0 + a / (b[low] * hyp1f1(1.0, a + 1.0, b[low]))
-    out[~low] = gammainc(a - 1.0, b[~low]) / gammainc(a, b[~low])
+    out[low] = b[low] + a / hyp1f1(1.0, a + 1.0, b[low])
+    out[~low] = b[~low] * (gammainc(a - 1.0, b[~low]) / gammainc(a, b[~low]))
     return out

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +28,9 @@ from edaphic.model.soil import TARGETS, SoilModel
 from edaphic.model.structure import Forest, Settings
 from edaphic.model.traverse import Wish, traverse
 from edaphic.model.zones import AnyModel, ZonedModel, ask, base_of
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile)
+"""What the reading of a damaged archive may raise."""
 
 _KEPT = ("roots", "feature", "threshold", "left", "right", "leaf_mean", "leaf_mean_fit", "importance")
 
@@ -189,8 +194,10 @@ def load_means(path: Path) -> AnyModel:
         with np.load(path, allow_pickle=False) as arrays:
             words = json.loads(arrays["words"].tobytes().decode("utf-8"))
             models = {part["label"]: _part(words, part, arrays) for part in words["parts"]}
-    except (OSError, ValueError, KeyError, EOFError) as fault:
-        raise ModelError(f"{path}: not a readable bootstrap forest ({fault}); expected one that this run grew") from fault
+    except _UNREADABLE as fault:
+        raise ModelError(
+            f"{path}: not a readable bootstrap forest ({fault}); expected one that this run grew: the same command grows it again"
+        ) from fault
     if words["zone"] is None:
         return models["all"]
     zones: Sequence[tuple[int, SoilModel]] = [(int(label), part) for label, part in models.items() if label != "all"]

@@ -28,13 +28,28 @@ SPARE = 16
 class Nodes(NamedTuple):
     """The trees as the descent reads them, each in the order of a walk that goes left first: the left child is the next node.
 
-    ``roots`` int64 (trees,); ``threshold`` float32, ``feature`` int32 (-1 in a leaf) and ``right`` int32 (in a leaf its number) (nodes,).
+    ``roots`` int64 (trees,); ``threshold`` float32, ``feature`` int32 (-1 in a leaf) and ``right`` int32 (in a leaf its number in its
+    tree) (nodes,).
     """
 
     roots: NDArray[np.int64]
     threshold: NDArray[np.float32]
     feature: NDArray[np.int32]
     right: NDArray[np.int32]
+
+
+class Leaves(NamedTuple):
+    """What the leaves say, tree by tree in the order of the nodes.
+
+    ``first`` int64 (trees + 1,): where those of each tree start; ``value``, ``fit`` float64: their mean, and that on the scale of growth
+    (empty where it is the same); ``rank`` int32: place among all leaves of the forest by mean; ``number`` int32: the forest's own number.
+    """
+
+    first: NDArray[np.int64]
+    value: NDArray[np.float64]
+    fit: NDArray[np.float64]
+    rank: NDArray[np.int32]
+    number: NDArray[np.int32]
 
 
 class Block(NamedTuple):
@@ -70,14 +85,18 @@ def words(cells: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def preorder(roots, feature, threshold, left, right):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
-    """Trees with the left child right behind its parent; and the number of splits on the longest way."""
+    """Trees with the left child right behind its parent, their leaves in that order and where those of each tree start, and the number of
+    splits on the longest way.
+    """
     nodes = feature.shape[0]
+    leaf_of, first = np.empty(nodes, dtype=np.int32), np.zeros(roots.shape[0] + 1, dtype=np.int64)
     root_to, feature_to = np.empty_like(roots), np.empty_like(feature)
     threshold_to, right_to = np.empty_like(threshold), np.empty_like(right)
     todo = np.empty((nodes + 1, 3), dtype=np.int64)
     at = longest = 0
     for t in range(roots.shape[0]):
         root_to[t] = at
+        first[t + 1] = first[t]
         todo[0, 0], todo[0, 1], todo[0, 2] = roots[t], -1, 0
         top = 1
         while top > 0:
@@ -88,26 +107,24 @@ def preorder(roots, feature, threshold, left, right):  # type: ignore[no-untyped
             longest = max(longest, length)
             feature_to[at], threshold_to[at] = feature[node], threshold[node]
             if feature[node] < 0:
-                right_to[at] = left[node]
+                right_to[at] = first[t + 1] - first[t]
+                leaf_of[first[t + 1]] = left[node]
+                first[t + 1] += 1
             else:
                 todo[top, 0], todo[top, 1], todo[top, 2] = right[node], at, length + 1
                 todo[top + 1, 0], todo[top + 1, 1], todo[top + 1, 2] = left[node], -1, length + 1
                 top += 2
             at += 1
-    return root_to, feature_to[:at], threshold_to[:at], right_to[:at], longest
+    return root_to, feature_to[:at], threshold_to[:at], right_to[:at], leaf_of[: first[-1]], first, longest
 
 
 @numba.njit(cache=True, nogil=True)
-def descend(root, nodes, block, room, value, fit, rank, says, says_fit, ranks):  # type: ignore[no-untyped-def]  # compiled
-    """Send the cells down one tree and write what it says.
-
-    ``value``, ``fit`` (leaves,): mean of each leaf, and mean on the scale of growth (nothing is written where empty); ``rank`` (leaves,):
-    number of the leaf among all (nothing is written where empty). ``says``, ``says_fit``, ``ranks`` (d, n) are written.
-    """
+def descend(root, nodes, block, room, reached):  # type: ignore[no-untyped-def]  # compiled
+    """Send the cells down one tree and write the numbers of the leaves that they reach into ``reached`` (d, n)."""
     threshold, feature, right = nodes.threshold, nodes.feature, nodes.right
     features, n_all = block.features, block.cells
     lists, bits, stack = room.lists, room.bits, room.stack
-    q, layers = features.shape[0], says.shape[0]
+    q, layers = features.shape[0], reached.shape[0]
     half = lists.shape[0] // 2
     dense = n_all // SPARSE
     everyone(bits[0], n_all)
@@ -124,7 +141,7 @@ def descend(root, nodes, block, room, value, fit, rank, says, says_fit, ranks): 
                 as_list(bits[top], lists, free)
                 begin, free = free, free + n
             if f < 0:
-                _arrive(right[node], lists, begin, n, mask, value, fit, rank, says, says_fit, ranks)
+                _arrive(right[node], lists, begin, n, mask, reached)
                 break
             limit = threshold[node]
             if f >= q:
@@ -162,7 +179,7 @@ def descend(root, nodes, block, room, value, fit, rank, says, says_fit, ranks): 
                     n = went
                     node += 1
             elif n <= FEW:
-                _walk(node, nodes, block, lists, begin, n, mask, value, fit, rank, says, says_fit, ranks)
+                _walk(node, nodes, block, lists, begin, n, mask, reached)
                 break
             else:
                 other = begin + half if begin < half else begin - half
@@ -203,26 +220,18 @@ def _part(values, limit, lists, begin, other, n):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
-def _arrive(leaf, lists, begin, n, mask, value, fit, rank, says, says_fit, ranks):  # type: ignore[no-untyped-def]  # compiled
-    for d in range(says.shape[0]):
+def _arrive(leaf, lists, begin, n, mask, reached):  # type: ignore[no-untyped-def]  # compiled
+    for d in range(reached.shape[0]):
         if mask >> d & 1:
-            mean, row = value[leaf], says[d]
+            row = reached[d]
             for i in range(n):
-                row[U(lists[U(begin + i)])] = mean
-            if rank.shape[0] > 0:
-                number, numbers = rank[leaf], ranks[d]
-                for i in range(n):
-                    numbers[U(lists[U(begin + i)])] = number
-            if fit.shape[0] > 0:
-                mean_fit, row_fit = fit[leaf], says_fit[d]
-                for i in range(n):
-                    row_fit[U(lists[U(begin + i)])] = mean_fit
+                row[U(lists[U(begin + i)])] = leaf
 
 
 @numba.njit(cache=True, nogil=True)
-def _walk(start, nodes, block, lists, begin, n, mask, value, fit, rank, says, says_fit, ranks):  # type: ignore[no-untyped-def]  # compiled
+def _walk(start, nodes, block, lists, begin, n, mask, reached):  # type: ignore[no-untyped-def]  # compiled
     q = block.features.shape[0]
-    for d in range(says.shape[0]):
+    for d in range(reached.shape[0]):
         if mask >> d & 1:
             for i in range(n):
                 c = lists[U(begin + i)]
@@ -231,9 +240,4 @@ def _walk(start, nodes, block, lists, begin, n, mask, value, fit, rank, says, sa
                     f = nodes.feature[node]
                     x = block.features[f, c] if f < q else block.depths[d, f - q]
                     node = node + 1 if x <= nodes.threshold[node] else np.int64(nodes.right[node])
-                leaf = nodes.right[node]
-                says[d, c] = value[leaf]
-                if rank.shape[0] > 0:
-                    ranks[d, c] = rank[leaf]
-                if fit.shape[0] > 0:
-                    says_fit[d, c] = fit[leaf]
+                reached[d, c] = nodes.right[node]

@@ -22,7 +22,8 @@ LEVELS = (0.0, 0.005, 0.025, 0.05, 0.1, 0.175, 0.25, 0.375, 0.5, 0.625, 0.75, 0.
 """Levels at which the quantile function of a layer is asked for. Between them it is straight against the normal score of the level, which
 serves skewed distributions with half the levels that straight lines against the level itself take; outside the second and the last but
 one it is straight against the level. Limits of sums of three layers (lognormal, or 300 values drawn of it) are right within 2 % of the
-width of the 90 % interval, those at 5 and 95 % within 1.2 %."""
+width of the 90 % interval, those at 5 and 95 % within 1.2 %. Farther out less is known: where layers are lognormal to their ends, sums at
+99 % came out up to 0.3 of that width too high."""
 DRAWS = 512
 """Joint realisations of a cell; a power of two, as Sobol sequences want."""
 SEED = 6

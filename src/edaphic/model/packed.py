@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edaphic.model.descent import Nodes, preorder
+from edaphic.model.descent import Leaves, Nodes, preorder
 from edaphic.model.leaves import drawn_counts, one_of_each, shift_of
 from edaphic.model.structure import Forest
 
@@ -18,17 +18,17 @@ Members = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Packed:
-    """Trees in the order of a walk that goes left first, and the leaves by their means.
+    """Trees in the order of a walk that goes left first, and what their leaves say in the same order.
 
-    ``rank`` int32 (leaves,): place of each leaf when all are sorted by their mean; ``number`` int32 (leaves,): numbers of the leaves
-    themselves; ``ascending`` float64 (leaves,) the sorted means; ``longest``: splits on the longest way; ``fit_differs``: whether leaves
-    have another mean on the scale of growth; ``shift``: ranks of training values to a class; ``kept``: members once they were asked for.
+    ``leaves``: what is looked up of a leaf; ``longest``: splits on the longest way; ``code``: integers that hold the number of a leaf in
+    its tree; ``ascending`` float64: means of all leaves, sorted; ``fit_differs``: whether leaves have another mean on the scale of
+    growth; ``shift``: ranks of training values to a class; ``kept``: members once they were asked for.
     """
 
     nodes: Nodes
+    leaves: Leaves
     longest: int
-    rank: NDArray[np.int32]
-    number: NDArray[np.int32]
+    code: type[np.unsignedinteger]
     ascending: NDArray[np.float64]
     fit_differs: bool
     shift: int
@@ -56,17 +56,19 @@ def pack(forest: Forest) -> Packed:
     key = id(forest)
     found = _packed.get(key)
     if found is None:
-        roots, feature, threshold, right, longest = preorder(
+        roots, feature, threshold, right, leaf_of, first, longest = preorder(
             forest.roots, forest.feature, forest.threshold, forest.left, forest.right
         )
         order = np.argsort(forest.leaf_mean, kind="stable").astype(np.int32)
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order), dtype=np.int32)
         differs = not np.array_equal(forest.leaf_mean, forest.leaf_mean_fit)
-        found = Packed(
-            Nodes(roots, threshold, feature, right), int(longest), rank, np.arange(len(order), dtype=np.int32), forest.leaf_mean[order],
-            differs, shift_of(len(forest.values)),
-        )  # fmt: skip
+        nodes = Nodes(roots, threshold, feature, right)
+        leaves = Leaves(
+            first, forest.leaf_mean[leaf_of], forest.leaf_mean_fit[leaf_of] if differs else np.empty(0), rank[leaf_of], leaf_of
+        )
+        code = np.uint16 if np.max(np.diff(first)) <= 2**16 else np.uint32
+        found = Packed(nodes, leaves, int(longest), code, forest.leaf_mean[order], differs, shift_of(len(forest.values)))
         _packed[key] = found
         weakref.finalize(forest, _packed.pop, key, None)
     return found

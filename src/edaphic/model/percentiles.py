@@ -1,159 +1,99 @@
-"""Percentiles of the trees, cell by cell, for many cells side by side.
+"""Percentiles of the trees, cell by cell, for many cells side by side; between order statistics by straight lines, as NumPy's default.
 
-Percentiles near the ends need a few of the smallest and of the greatest numbers of each cell. Sixty-four cells are kept side by side, and
-trees come in batches that a sorting network (Batcher 1968: the same comparisons whatever the numbers) puts in order; the half of a merge
-that cannot hold the extremes is thrown away. Percentiles further in sort the trees of a cell into bins first and then the one bin that
-holds the percentile.
+Percentiles near the ends need a few of the smallest and of the greatest numbers of each cell: these are kept while the trees come in,
+sixty-four cells side by side, batch by batch through a sorting network. Percentiles further in need all trees of a cell, sorted into bins
+first and then within the one bin that holds the percentile.
 """
 
 from __future__ import annotations
 
-import functools
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-LANES = 64
-"""Cells side by side."""
+from edaphic.model.networks import LANES, fold
+
 MOST_KEPT = 32
 """Widest network; what needs more numbers from either end goes by bins."""
 BINS = 128
 U = np.uint64
 
 
-@functools.cache
-def network(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Comparisons of Batcher's odd-even merge sort of ``size`` numbers (a power of two), and of the merge of a bitonic row of them.
-
-    >>> network(2)
-    (array([[0, 1]]), array([[0, 1]]))
-    >>> len(network(16)[0]), len(network(16)[1])
-    (63, 32)
+class Ranked(NamedTuple):
+    """Which order statistics percentiles take (levels,): the lower, the upper, the part of the way between, whether counted from the
+    smallest; and how many to keep from either end, a power of two, or 0 where all trees must be kept.
     """
-    pairs = []
-    p = 1
-    while p < size:
-        k = p
-        while k >= 1:
-            for j in range(k % p, size - k, 2 * k):
-                pairs += [(i + j, i + j + k) for i in range(min(k, size - j - k)) if (i + j) // (2 * p) == (i + j + k) // (2 * p)]
-            k //= 2
-        p *= 2
-    bitonic = []
-    k = size // 2
-    while k >= 1:
-        bitonic += [(i, i + k) for i in range(size) if i & k == 0]
-        k //= 2
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array(bitonic, dtype=np.int64).reshape(-1, 2)
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    part: NDArray[np.float64]
+    front: NDArray[np.bool_]
+    size: int
 
 
-def percentiles(
-    says: NDArray, table: NDArray[np.float64], levels: tuple[float, ...], out: NDArray[np.float64], place: NDArray[np.int32] | None = None
-) -> None:
-    """Percentiles of trees, between order statistics by straight lines as NumPy's default.
+def ranked(levels: tuple[float, ...], trees: int) -> Ranked:
+    """Order statistics of percentiles at ascending levels.
 
-    Parameters
-    ----------
-    says : float64 or int32 (trees, n)
-        Values, or numbers of values in ``table``.
-    table : float64
-        Values in ascending order; empty where ``says`` holds them.
-    levels : tuple of float
-        Ascending, between 0 and 1.
-    out : float64 (n, levels)
-        Is written.
-    place : int32, optional
-        Where ``says`` holds numbers that are no places in the table: the place of each.
+    >>> ranked((0.025, 0.975), 500).size, ranked((0.5,), 500).size, ranked((), 500).size
+    (16, 0, 0)
     """
-    where = np.empty(0, dtype=np.int32) if place is None else place
-    trees = len(says)
-    at = np.asarray(levels) * (trees - 1)
+    at = np.asarray(levels, dtype=np.float64) * (trees - 1)
     low = np.minimum(np.floor(at).astype(np.int64), trees - 1)
-    high, part = np.minimum(low + 1, trees - 1), at - low
-    # From the front or from the back, whichever is nearer; so many numbers must be kept.
+    high = np.minimum(low + 1, trees - 1)
     front = high < trees - low
-    kept = int(np.max(np.where(front, high + 1, trees - low)))
-    if kept > MOST_KEPT or 2 * kept > trees:
-        _by_bins(says, where, table, low, high, part, out)
-        return
-    size = 1 << (kept - 1).bit_length()
-    _by_network(says, where, table, low, high, part, front, size, *network(size), out)
+    kept = int(np.max(np.where(front, high + 1, trees - low), initial=0))
+    size = 0 if kept == 0 or kept > MOST_KEPT or 2 * kept > trees else max(2, 1 << (kept - 1).bit_length())
+    return Ranked(low, high, at - low, front, size)
+
+
+class Ends(NamedTuple):
+    """The smallest and the greatest numbers so far, ascending: (..., n / LANES or a part more, kept, LANES)."""
+
+    least: NDArray
+    most: NDArray
+
+
+def ends(shape: tuple[int, ...], size: int, dtype: type) -> Ends:
+    """Room for ends, to be cleared before use."""
+    return Ends(np.empty((*shape, size, LANES), dtype=dtype), np.empty((*shape, size, LANES), dtype=dtype))
+
+
+def clear(both: Ends) -> None:
+    """Ends of nothing yet, which any number displaces."""
+    dtype = both.least.dtype
+    least, most = (np.inf, -np.inf) if dtype.kind == "f" else (np.iinfo(dtype).max, np.iinfo(dtype).min)
+    both.least[:], both.most[:] = least, most
 
 
 @numba.njit(cache=True, nogil=True)
-def _by_network(says, where, table, low, high, part, front, size, sort, merge, out):  # type: ignore[no-untyped-def]  # compiled
-    trees, n = says.shape
-    lanes = LANES
-    least, most = np.empty((size, lanes), dtype=says.dtype), np.empty((size, lanes), dtype=says.dtype)
-    batch = np.empty((size, lanes), dtype=says.dtype)
-    for start in range(0, n, lanes):
-        m = min(lanes, n - start)
-        for begin in range(0, trees, size):
-            many = min(size, trees - begin)
-            for r in range(many):
-                _copy(says[begin + r, start : start + m], where, batch[r])
-            if begin == 0:
-                _compare(batch, sort)
-                least[:], most[:] = batch, batch
-                continue
-            if many == size:
-                _compare(batch, sort)
-                _keep_least(least, batch)
-                _keep_most(most, batch)
-                _compare(least, merge)
-                _compare(most, merge)
-            else:
-                for r in range(many):
-                    _insert_least(least, batch[r])
-                for r in range(many):
-                    _insert_most(most, batch[r])
+def fold_trees(says, least, most, spare):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    """Fold what trees say (trees, LANES) into the ends (kept, LANES); ``spare`` (2, LANES)."""
+    trees, size = says.shape[0], least.shape[0]
+    whole = trees - trees % size
+    for begin in range(0, whole, size):
+        fold(says[begin : begin + size], least, most)
+    for t in range(whole, trees):
+        spare[0] = says[t]
+        spare[1] = says[t]
+        _insert_least(least, spare[0])
+        _insert_most(most, spare[1])
+
+
+@numba.njit(cache=True, nogil=True)
+def from_ends(least, most, trees, table, low, high, part, front, out):  # type: ignore[no-untyped-def]  # compiled
+    """Percentiles (n, levels) from the ends (blocks, kept, LANES) of values, or of places in ``table`` where it is not empty."""
+    n, size = out.shape[0], least.shape[1]
+    for block in range(-(-n // LANES)):
+        start = block * LANES
         for k in range(low.shape[0]):
-            for i in range(m):
+            for i in range(min(LANES, n - start)):
                 if front[k]:
-                    a, b = least[low[k], i], least[high[k], i]
+                    a, b = least[block, low[k], i], least[block, high[k], i]
                 else:
-                    a, b = most[size - trees + low[k], i], most[size - trees + high[k], i]
+                    a, b = most[block, size - trees + low[k], i], most[block, size - trees + high[k], i]
                 out[start + i, k] = _between(a, b, part[k], table)
-
-
-@numba.njit(cache=True, nogil=True)
-def _copy(row, where, to):  # type: ignore[no-untyped-def]  # compiled
-    if where.shape[0] > 0:
-        for i in range(row.shape[0]):
-            to[i] = where[np.int64(row[i])]
-    else:
-        for i in range(row.shape[0]):
-            to[i] = row[i]
-
-
-@numba.njit(cache=True, nogil=True)
-def _compare(rows, pairs):  # type: ignore[no-untyped-def]  # compiled
-    for p in range(pairs.shape[0]):
-        a, b = rows[U(pairs[p, 0])], rows[U(pairs[p, 1])]
-        for i in range(LANES):
-            x, y = a[i], b[i]
-            a[i] = x if x < y else y
-            b[i] = y if x < y else x
-
-
-@numba.njit(cache=True, nogil=True)
-def _keep_least(least, batch):  # type: ignore[no-untyped-def]  # compiled
-    # One row ascending beside another descending: the smaller of each pair are the smallest of both, and stand in a bitonic row.
-    size = least.shape[0]
-    for r in range(size):
-        a, b = least[r], batch[size - 1 - r]
-        for i in range(LANES):
-            a[i] = a[i] if a[i] < b[i] else b[i]
-
-
-@numba.njit(cache=True, nogil=True)
-def _keep_most(most, batch):  # type: ignore[no-untyped-def]  # compiled
-    size = most.shape[0]
-    for r in range(size):
-        a, b = most[r], batch[size - 1 - r]
-        for i in range(LANES):
-            a[i] = b[i] if a[i] < b[i] else a[i]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -184,14 +124,15 @@ def _between(a, b, part, table):  # type: ignore[no-untyped-def]  # compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def _by_bins(says, where, table, low, high, part, out):  # type: ignore[no-untyped-def]  # compiled
-    trees, n = says.shape
+def from_all(says, table, low, high, part, out):  # type: ignore[no-untyped-def]  # compiled
+    """Percentiles (n, levels) of values (n / LANES or a part more, trees, LANES), or of places in ``table`` where it is not empty."""
+    trees, n = says.shape[1], out.shape[0]
     own, inside = np.empty(trees, dtype=says.dtype), np.empty(trees, dtype=says.dtype)
     bins, counts = np.empty(trees, dtype=np.uint8), np.empty(BINS, dtype=np.int64)
     pair = np.empty(2, dtype=says.dtype)
     for i in range(n):
         for t in range(trees):
-            own[t] = where[np.int64(says[t, i])] if where.shape[0] > 0 else says[t, i]
+            own[t] = says[i // LANES, t, i % LANES]
         _into_bins(own, bins, counts)
         held, below, m = -1, 0, 0
         for k in range(low.shape[0]):

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from edaphic.model.bits import WORD
 from edaphic.model.descent import SPARE, Block, Room, room, words
 from edaphic.model.forest import Forest
-from edaphic.model.leaves import member_quantiles
+from edaphic.model.leaves import member_quantiles, quantile_bytes
+from edaphic.model.members import members_bytes, members_of
+from edaphic.model.networks import LANES
 from edaphic.model.packed import Packed, pack
-from edaphic.model.percentiles import percentiles
-from edaphic.model.tally import Sums, add_trees
+from edaphic.model.percentiles import clear, ends, from_all, from_ends, ranked
+from edaphic.model.tally import CHUNK, GROUP, Kept, Sums, add_trees
 
 BLOCK = 256
 """Rows that go down one tree before the next."""
@@ -29,6 +31,8 @@ BLOCK_CELLS = SQUARE * SQUARE
 """Cells that are parted together: the more, the less a node costs each of them; numbers of cells take 16 bits."""
 BLOCK_BYTES = 64 * 2**20
 """Room for what every tree says of a block, where percentiles or quantiles need it; blocks get smaller where it would not do."""
+TOGETHER = 8
+"""Fewest trees that a block goes down before they are added up: so sums are fetched less often."""
 MOST_DEPTHS = 32
 """Depths of one pass; more are asked in several."""
 
@@ -130,10 +134,11 @@ def traverse(
     weights = None if total is None else np.broadcast_to(np.asarray(total, dtype=np.float64).reshape(layers, -1), (layers, cells))
     size = min(cells, _block_cells(forest, layers, wish))
     space = room(size, layers, packed.longest)
-    ranks, totals = _stored(forest, size, layers, wish, total is not None)
+    reached = np.empty((_together(forest, wish), layers, size), dtype=packed.code)
+    kept = _kept(forest, size, layers, wish, total is not None)
     for start in range(0, cells, max(1, size)):
         part = slice(start, min(start + size, cells))
-        _answer(forest, packed, features, at_depths, wish, weights, part, space, ranks, totals, said)
+        _answer(forest, packed, features, at_depths, wish, weights, part, space, reached, kept, said)
     return said
 
 
@@ -163,21 +168,30 @@ def _joined(parts: list[Said]) -> Said:
 
 def _block_cells(forest: Forest, layers: int, wish: Wish) -> int:
     """Cells to a block."""
-    if not (wish.levels or wish.tree_levels):
-        return BLOCK_CELLS
-    return max(1, min(BLOCK_CELLS, BLOCK_BYTES // (4 * forest.trees * layers)))
+    stores = bool(wish.levels) + (len(wish.tree_levels) > 0 and ranked(wish.tree_levels, forest.trees).size == 0)
+    return max(1, min(BLOCK_CELLS, BLOCK_BYTES // (4 * forest.trees * layers * stores))) if stores else BLOCK_CELLS
 
 
-def _stored(forest: Forest, cells: int, layers: int, wish: Wish, with_total: bool) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Room for what every tree says, where percentiles or quantiles need it."""
-    every = bool(wish.levels or wish.tree_levels)
-    ranks = np.empty((forest.trees, layers, cells) if every else (0, 0, 0), dtype=np.int32)
-    return ranks, np.empty((forest.trees, cells) if wish.tree_levels and with_total else (0, 0))
+def _together(forest: Forest, wish: Wish) -> int:
+    """Trees that a block goes down before they are added up: whole batches of the sorting network where there is one."""
+    return max(TOGETHER, 2 * ranked(wish.tree_levels, forest.trees).size)
+
+
+def _kept(forest: Forest, cells: int, layers: int, wish: Wish, with_total: bool) -> Kept:
+    """Room for what trees say, where percentiles or quantiles need it. Zeros, so that all of it is valid behind the last cell."""
+    trees, full, size = forest.trees, -(-cells // LANES), ranked(wish.tree_levels, forest.trees).size
+    shape = (CHUNK // LANES, _together(forest, wish), LANES) if size else (full, trees, LANES)
+    depths, totals = (layers, int(with_total)) if wish.tree_levels else (0, 0)
+    return Kept(
+        np.zeros((depths, *shape), dtype=np.int32), np.zeros((totals, *shape)),
+        ends((depths if size else 0, full), size, np.int32), ends((totals if size else 0, full), size, np.float64),
+        np.zeros((trees if wish.levels else 0, layers, cells), dtype=np.int32),
+    )  # fmt: skip
 
 
 def _answer(
     forest: Forest, packed: Packed, features: NDArray[np.float32], depths: NDArray[np.float32], wish: Wish,
-    weights: NDArray[np.float64] | None, part: slice, space: Room, ranks: NDArray[np.int32], totals: NDArray[np.float64], said: Said,
+    weights: NDArray[np.float64] | None, part: slice, space: Room, reached: NDArray[np.unsignedinteger], kept: Kept, said: Said,
 ) -> None:  # fmt: skip
     """One block of cells."""
     n, layers, rows, trees = part.stop - part.start, len(depths), len(said.mean), forest.trees
@@ -188,15 +202,12 @@ def _answer(
     block = Block(own, least, greatest, depths, n)
     none = np.empty((0, 0))
     bags = (rows, n) if wish.error else (0, 0)
-    fit = forest.leaf_mean_fit if packed.fit_differs else np.empty(0)
     fit_shape = (rows, n) if packed.fit_differs else (0, 0)
     sums = Sums(*(np.zeros(shape) for shape in ((rows, n), fit_shape, (rows, n), (rows, n), bags, bags, bags)))
-    rank = packed.number if wish.levels else packed.rank if wish.tree_levels else np.empty(0, dtype=np.int32)
+    clear(kept.rank_ends)
+    clear(kept.total_ends)
     own_weights = none if weights is None else np.ascontiguousarray(weights[:, part])
-    own_ranks, own_totals = ranks[:, :, :n], totals[:, :n]
-    add_trees(
-        packed.nodes, block, space, forest.leaf_mean, fit, rank, own_weights, forest.bag if wish.error else 0, sums, own_ranks, own_totals
-    )
+    add_trees(packed.nodes, packed.leaves, block, space, reached, own_weights, forest.bag if wish.error else 0, sums, kept)
     said.mean[:, part] = sums.plain / trees
     said.mean_fit[:, part] = sums.fit / trees if packed.fit_differs else said.mean[:, part]
     said.spread[:, part] = np.sqrt(np.maximum(sums.two - sums.one * sums.one / trees, 0.0) / trees)
@@ -205,18 +216,23 @@ def _answer(
         said.between[:, part] = np.maximum(sums.bag_two - sums.bag_one * sums.bag_one / count, 0.0) / (count - 1)
         said.within[:, part] = sums.within / count
     if wish.tree_levels:
-        for d in range(layers):
-            place = packed.rank if wish.levels else None
-            percentiles(own_ranks[:, d], packed.ascending, wish.tree_levels, said.tree_quantiles[d, part], place)
-        if rows > layers:
-            percentiles(own_totals, np.empty(0), wish.tree_levels, said.tree_quantiles[layers, part])
+        rank = ranked(wish.tree_levels, trees)
+        order = (rank.low, rank.high, rank.part)
+        for d in range(rows):
+            says, both, at, table = (
+                (kept.ranks, kept.rank_ends, d, packed.ascending) if d < layers else (kept.totals, kept.total_ends, 0, np.empty(0))
+            )
+            out = said.tree_quantiles[d, part]
+            if rank.size:
+                from_ends(both.least[at], both.most[at], trees, table, *order, rank.front, out)
+            else:
+                from_all(says[at], table, *order, out)
     if wish.levels:
         levels = np.asarray(wish.levels, dtype=np.float64)
-        start, member, share = packed.members(forest, wish.leaf)
-        for d in range(layers):
-            member_quantiles(
-                own_ranks[:, d], start, member, share, wish.leaf == "pooled", forest.values, packed.shift, levels, said.quantiles[d, part]
-            )
+        member_quantiles(
+            kept.numbers[:, :, :n], members_of(forest, wish.leaf), wish.leaf == "pooled", forest.values, packed.shift, levels,
+            said.quantiles[:, part],
+        )  # fmt: skip
 
 
 def bytes_needed(forest: Forest, cells: int, depths: int, wish: Wish, total: bool = False) -> int:
@@ -224,12 +240,15 @@ def bytes_needed(forest: Forest, cells: int, depths: int, wish: Wish, total: boo
     size, rows, trees = min(cells, _block_cells(forest, depths, wish)), depths + total, forest.trees
     nodes, leaves = len(forest.feature), len(forest.leaf_mean)
     answers = 8 * cells * (rows * (3 + len(wish.tree_levels) + 2 * wish.error) + depths * len(wish.levels))
-    every = 4 * trees * depths * size if wish.levels or wish.tree_levels else 0
-    totals = 8 * trees * size if wish.tree_levels and total else 0
+    wide = ranked(wish.tree_levels, trees).size
+    held = 2 * wide * (size + LANES) if wide else trees * (size + LANES)
+    percentiles = held * (4 * depths + 8 * total) if wish.tree_levels else 0
+    numbers = 4 * trees * depths * size + quantile_bytes(forest, depths) + members_bytes(forest, wish.leaf) if wish.levels else 0
     sums = 8 * size * rows * (9 + (8 if wish.error else 0)) + 8 * size * depths
-    block = 4 * (size + SPARE) * len(forest.importance) + 4 * (depths + 1) * size
-    packing = 12 * nodes + 16 * leaves
-    return int(answers + every + totals + sums + block + packing + 2**20)
+    block = 4 * (size + SPARE) * len(forest.importance) + (2 * (depths + 1) + 4 * _together(forest, wish) * depths) * size
+    chunk = CHUNK * (8 * GROUP * rows + _together(forest, wish) * (4 * depths + 8 * total))
+    packing = 16 * nodes + 32 * leaves
+    return int(answers + percentiles + numbers + sums + block + chunk + packing + 2**20)
 
 
 def cell_order(keep: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -79,9 +79,16 @@ class MapMask(Section):
         numbers = [key for key in ("above", "below") if key in given]
         if "classes" in given and numbers:
             return [Fault((numbers[0],), f"classes and {' and '.join(numbers)}", "classes, or numbers")]
-        path = given.get("path")
-        if isinstance(path, str) and path.lower().endswith(RASTER_ENDINGS) and not numbers and "classes" not in given:
+        path, of_raster = given.get("path"), numbers or "classes" in given
+        if isinstance(path, str) and path.lower().endswith(RASTER_ENDINGS) and not of_raster:
             return [Fault(("path",), f"a raster ({shown(path)}) and nothing to leave empty", "classes, above or below; or polygons")]
+        idle = [] if of_raster else [key for key, usual in (("band", 1), ("nodata", None)) if given.get(key, usual) != usual]
+        if idle:
+            return [Fault((idle[0],), f"{' and '.join(idle)} of polygons", "no such key; or classes, above or below of a raster")]
+        above, below = given.get("above"), given.get("below")
+        if isinstance(above, int | float) and isinstance(below, int | float) and below > above:
+            found = f"above {above:g} and below {below:g}, which leave nothing"
+            return [Fault(("below",), found, "values to keep between below and above")]
         return []
 
     @property

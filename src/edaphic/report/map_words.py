@@ -40,7 +40,7 @@ def map_facts(run: RunFolder, target: Target) -> list[tuple[str, str]]:
     parts = (
         ("Periods", _periods(run)),
         ("Masks", _masks(run)),
-        ("Bedrock", _bedrock(run)),
+        ("Bedrock", _bedrock(run, target)),
         ("Standard error", _errors(run)),
         ("Whole depth", _whole_depth(run)),
         ("Numbers", _rounding(run, target)),
@@ -63,7 +63,7 @@ def _masks(run: RunFolder) -> str:
     if not cells or not isinstance(masks, Mapping):
         return ""
     known = [(str(name), int(n)) for name, n in masks.items() if isinstance(n, int)]
-    parts = [f"{name} {count(n)} ({percent(n / cells, 1)} of the grid)" for name, n in known]
+    parts = [f"{name} {count(n)} ({percent(n / cells, 1)} of all)" for name, n in known]
     words = f"Cells left empty by each mask: {listing(parts)}. A cell may fall under several." if parts else ""
     inside, with_all, masked = (whole_number(run.cells.get(name)) for name in ("inside_applicability", "with_all_covariates", "masked"))
     if run.setting("maps", "only_applicable") is True and None not in (inside, with_all, masked):
@@ -72,12 +72,16 @@ def _masks(run: RunFolder) -> str:
     return words.strip()
 
 
-def _bedrock(run: RunFolder) -> str:
+def _bedrock(run: RunFolder, target: Target) -> str:
     ends, unknown, mapped = (whole_number(run.cells.get(name)) for name in ("soil_ends_within", "bedrock_not_known", "mapped"))
     if ends is None or not mapped:
         return ""
-    words = f"In {count(ends)} of {plural(mapped, 'mapped cell')} ({percent(ends / mapped, 1)}) the soil ends within the layers: "
-    words += "amounts there are density times the thickness that is soil."
+    if target.is_stock:
+        words = f"In {count(ends)} of {plural(mapped, 'mapped cell')} ({percent(ends / mapped, 1)}) the soil ends within the layers: "
+        words += "amounts there are density times the thickness that is soil."
+    else:  # cells without any soil are among those whose soil ends, and have no value
+        words = f"In {plural(ends, 'cell')} the soil ends within the layers: layers without soil have no value, and the whole depth is the "
+        words += "mean of what is soil."
     if unknown:
         negative = whole_number(run.cells.get("bedrock_negative"))
         also = f", {count(negative)} of them for a negative depth" if negative else ""

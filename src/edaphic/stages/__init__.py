@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from edaphic.recipe import Recipe
 from edaphic.stages.account import stage_account, stage_report
-from edaphic.stages.covering import stage_covariates
+from edaphic.stages.covering import check_years, stage_covariates
 from edaphic.stages.evidence import stage_evidence
 from edaphic.stages.job import PARTS, Job, grid_of, heeded, sources_of
 from edaphic.stages.learning import stage_model
@@ -47,6 +47,6 @@ def stages_of(recipe: Recipe) -> dict[str, Callable[[Job, Path, Path], None]]:
 
 
 __all__ = [
-    "ON_DEMAND", "PARTS", "STAGES", "Job", "check_makings", "check_maps", "check_monte_carlo", "grid_of", "heeded", "sources_of",
-    "stages_of",
+    "ON_DEMAND", "PARTS", "STAGES", "Job", "check_makings", "check_maps", "check_monte_carlo", "check_years", "grid_of", "heeded",
+    "sources_of", "stages_of",
 ]  # fmt: skip

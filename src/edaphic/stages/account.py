@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from edaphic import account, covariates, report
 from edaphic.account import ClassLayer
 from edaphic.account.maps import quantile_names
-from edaphic.covariates import Source
+from edaphic.covariates import Source, TimedStack
 from edaphic.errors import ModelError
 from edaphic.mapping.names import MapKey, Period, span
 from edaphic.model.fit import interval_name
@@ -62,13 +62,17 @@ def stage_account(job: Job, work: Path, partial: Path) -> None:
 
 
 def _stocks(job: Job, grid: GeoBox) -> pd.DataFrame:
-    """Stocks for each period, then of the mean of the periods, which has no quantiles and so no bounds."""
-    divisions = _divisions(job, grid)
+    """Stocks for each period, by the classes of that period; then of their mean, which has no quantiles and so no bounds.
+
+    The mean is divided by the classes of the last period.
+    """
+    stack = build_stack(job) if any(isinstance(division, str) for division in job.recipe.account.by) else None
     parts = []
     for period in _mapped_periods(job):
         bounded = not _is_mean(job, period)
         stats = ("mean", *(quantile_names(ACCOUNTED) if bounded else ()))
         maps = {interval: _maps_of(job, interval, period, stats) for interval in job.intervals}
+        divisions = _divisions(job, grid, stack, period if bounded else None)
         table = account.stock_table(grid, maps, divisions, interval=ACCOUNTED, unit=job.target.unit, bounded=bounded)
         table.insert(0, "period", _period_text(job, period))
         parts.append(table)
@@ -110,9 +114,9 @@ def stage_report(job: Job, work: Path, partial: Path) -> None:
     report.build_report(job.out, work)
 
 
-def _divisions(job: Job, grid: GeoBox) -> list[ClassLayer]:
-    stack = build_stack(job) if any(isinstance(division, str) for division in job.recipe.account.by) else None
-    now = () if stack is None else stack.during(map_year(job), job.recipe.covariates.max_gap_years).layers
+def _divisions(job: Job, grid: GeoBox, stack: TimedStack | None, period: Period | None) -> list[ClassLayer]:
+    """Divisions; classes of covariates as they were in a period, by default that of the map's one time or the last one."""
+    now = () if stack is None else stack.during(map_year(job, period), job.recipe.covariates.max_gap_years).layers
     known = {layer.name: layer for layer in now}
     out = []
     for division in job.recipe.account.by:

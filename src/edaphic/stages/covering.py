@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from edaphic import covariates
-from edaphic.covariates import TimedStack, nearest_period
+from edaphic.covariates import Dated, TimedStack, nearest_period
 from edaphic.errors import ModelError
-from edaphic.recipe import is_elsewhere
-from edaphic.stages.job import Job, covariates_of, grid_of, seen_from, sites_of
+from edaphic.recipe import Recipe, is_elsewhere
+from edaphic.stages.job import Job, covariates_of, grid_of, made_of, seen_from, sites_of
 
 
 def build_stack(job: Job) -> TimedStack:
@@ -32,6 +33,26 @@ def map_year(job: Job, period: tuple[int, int] | None = None) -> float | None:
     if period is None:
         period = job.recipe.maps.period if job.recipe.maps.periods is None else job.recipe.maps.periods[-1]
     return None if period is None else (period[0] + period[1]) / 2
+
+
+def check_years(told: Recipe, sources: Sequence[Dated]) -> list[str]:
+    """Years of the maps that lie too far from every period of a covariate, whether of the sources or made in the run."""
+    several, most = told.maps.periods or (), told.covariates.max_gap_years
+    dates: dict[str, list[tuple[int, int]]] = {}
+    for entry in (*sources, *made_of(told, Path())):
+        if entry.period is not None:
+            dates.setdefault(entry.source.name, []).append(entry.period)
+    faults = []
+    for first, last in several or ((told.maps.period,) if told.maps.period else ()):
+        for name, own in dates.items():
+            gap = nearest_period([(first + last) / 2], sorted(own))[1][0]
+            if gap > most:
+                shown = ", ".join(f"{a}-{b}" for a, b in sorted(own))
+                faults.append(
+                    f"maps.{'periods' if several else 'period'}: [{first}, {last}], whose middle lies {gap:g} years from the nearest "
+                    f"period of {name} ({shown}); expected {most:g} at most, as covariates.max_gap_years says"
+                )
+    return faults
 
 
 def notes_of_year(job: Job, stack: TimedStack) -> list[str]:

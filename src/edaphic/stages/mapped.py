@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from odc.geo.geobox import GeoBox
 
 from edaphic import covariates
@@ -25,6 +26,9 @@ LENGTHS = {"m": "m", "metre": "m", "metres": "m", "meter": "m", "meters": "m", "
     ("cm", "centimetre", "centimetres", "centimeter", "centimeters"), "cm"
 )
 """What units of length are called in files."""
+
+SHALLOW_CM, DEEP_CM, LOOK = 5.0, 10_000.0, 32
+"""Depths to bedrock, half of which are no more or no less than these, look like another unit; side of the places looked at, in cells."""
 
 
 def tile_work(job: Job, kit: Kit, timed: TimedStack) -> TileWork:
@@ -74,7 +78,7 @@ def check_maps(told: Recipe, recipe_path: Path, grid: GeoBox) -> tuple[list[str]
     if faults:
         return faults, []
     doubts, notes = covariates.nodata_doubts(covariates.Stack(grid, tuple(covariates.open_any(source, grid) for source in sources)))
-    return doubts, notes + _unit_doubt(told, recipe_path)
+    return doubts, notes + _unit_doubt(told, recipe_path) + _depth_doubt(told, recipe_path, grid)
 
 
 def _unit_doubt(told: Recipe, recipe_path: Path) -> list[str]:
@@ -86,6 +90,25 @@ def _unit_doubt(told: Recipe, recipe_path: Path) -> list[str]:
     if known in (None, told.maps.bedrock.unit):
         return []
     return [f"maps.bedrock: the file says that its unit is {said}, the recipe {told.maps.bedrock.unit}; the recipe counts"]
+
+
+def _depth_doubt(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
+    """Depths to bedrock, in nine places of the grid, that look like metres called centimetres, or the reverse."""
+    if told.maps.bedrock is None:
+        return []
+    layer = covariates.open_any(_bedrock_source(told, recipe_path), grid)
+    unit, (rows, cols) = told.maps.bedrock.unit, grid.shape
+    parts = [
+        covariates.Window(row, col, min(LOOK, rows - row), min(LOOK, cols - col))
+        for row in sorted({max(0, rows * i // 6 - LOOK // 2) for i in (1, 3, 5)})
+        for col in sorted({max(0, cols * j // 6 - LOOK // 2) for j in (1, 3, 5)})
+    ]
+    depth = np.concatenate([Bedrock(layer, unit).depth_cm(part).ravel() for part in parts])
+    known = depth[np.isfinite(depth) & (depth >= 0)]
+    if not known.size or SHALLOW_CM < (middle := float(np.median(known))) < DEEP_CM:
+        return []
+    beyond = "less" if middle <= SHALLOW_CM else "more"
+    return [f"maps.bedrock: half of the depths looked at are {middle:g} cm or {beyond}: is {unit} the unit?"]
 
 
 def _rasters(told: Recipe, recipe_path: Path) -> Iterator[Source]:

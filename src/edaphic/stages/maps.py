@@ -13,10 +13,11 @@ from edaphic.covariates.band_statistics import bounded_cache
 from edaphic.errors import ModelError
 from edaphic.mapping.engine import run_tiles
 from edaphic.mapping.info import Encoding, words_of
-from edaphic.mapping.names import OF_COVARIATES, MapKey, Period
+from edaphic.mapping.names import OF_COVARIATES, MapKey, Period, threshold_stat
 from edaphic.mapping.place import Place
 from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.predict import TileWork
+from edaphic.mapping.stac import statistics_of
 from edaphic.mapping.store import TileStore, kept_size
 from edaphic.mapping.write import BandWriter, MapInfo, publish, style_together, write_catalog
 from edaphic.model import artefact
@@ -31,6 +32,10 @@ WHAT: Mapping[str, str] = {
     "soc": "Soil organic carbon content",
     "beta": "Beta of the depth function",
 }
+
+
+ROUNDED = 1e-4
+"""By how much a probability may be rounded, in maps of whole numbers."""
 
 
 def stage_maps(job: Job, work: Path, partial: Path) -> None:
@@ -142,6 +147,24 @@ def _write_files(task: MapTask, store: TileStore, folder: Path, threads: int, sa
         if len(together) > 1:
             style_together(together)
     write_catalog(folder, [path for _, path, _ in written], name="maps", title=task.title)
+    for note in _odd(tiles, [(key, path) for key, path, _ in written]):
+        say(f"note: {note}", 0, 1)
+
+
+def _odd(tiles: TileWork, maps: Sequence[tuple[MapKey, Path]]) -> list[str]:
+    """Maps without any value, and thresholds far from all that is mapped, as one in another unit is."""
+    found = [(key, path, statistics_of(path)) for key, path in maps]
+    empty = [path.stem for _, path, known in found if not known]
+    named = ", ".join(empty[:3]) + (" ..." if empty[3:] else "")
+    notes = [f"no cell has a value in {len(empty)} of {len(maps)} maps: {named}"] if empty else []
+    least, most = 1 - tiles.asked.wish.levels[-1] + ROUNDED, 1 - tiles.asked.wish.levels[0] - ROUNDED
+    for value in tiles.thresholds:
+        own = [known for key, _, known in found if known and key.stat == threshold_stat(value)]
+        what = "comes near" if own and all(known["maximum"] <= least for known in own) else ""
+        what = "may lie below" if own and all(known["minimum"] >= most for known in own) else what
+        if what:
+            notes.append(f"thresholds: no cell {what} {value:g}, in whatever layer; expected values in {tiles.model.target.unit}")
+    return notes
 
 
 def _summary(tiles: TileWork, facts: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
@@ -153,7 +176,9 @@ def _summary(tiles: TileWork, facts: Iterable[Sequence[Mapping[str, Any]]]) -> d
     if not any(total["mapped"] for total in counts):
         last = counts[-1]
         left = last["with_all_covariates"] - last["masked"]
-        outside = f", {left} of which lie outside the area of applicability" if left and tiles.only_applicable else ""
+        reasons = ["lie outside the area of applicability"] if tiles.only_applicable else []
+        reasons += ["have no soil above the bedrock"] if tiles.bedrock is not None else []
+        outside = f", which {' or '.join(reasons)}" if left and reasons else ""
         raise ModelError(
             f"maps: of {last['cells']} cells, masks remove {last['masked']} and {left} of the others have a value of every covariate"
             f"{outside}; expected cells that are left (covariates/layers.csv tells which rasters cover what)"
@@ -180,7 +205,10 @@ def _notes(tiles: TileWork, summary: Mapping[str, Any]) -> list[str]:
     mapped = summary["mapped"]
     if tiles.bedrock is not None:
         ends = summary["soil_ends_within"]
-        notes.append(f"bedrock: in {ends} of {mapped} cells soil ends within the layers; amounts shrink with its thickness")
+        contents = tiles.model.target.quantity == "soc"
+        then = "contents of a layer without soil are left empty" if contents else "amounts shrink with its thickness"
+        asked = summary["inside_applicability"] if tiles.only_applicable else summary["with_all_covariates"] - summary["masked"]
+        notes.append(f"bedrock: in {ends} of {asked} cells soil ends within the layers; {then}")
         if summary["bedrock_not_known"]:
             negative = f", {summary['bedrock_negative']} of them for a negative depth" if summary["bedrock_negative"] else ""
             notes.append(f"bedrock: {summary['bedrock_not_known']} cells have no depth to bedrock{negative}; their layers count in full")

@@ -15,16 +15,18 @@ from edaphic import covariates
 from edaphic.covariates import Source, TimedStack
 from edaphic.covariates.band_statistics import bounded_cache
 from edaphic.errors import EdaphicError, ModelError
+from edaphic.files import write_text
 from edaphic.mapping.drawing import Draws, Error, Residuals, residuals_of
 from edaphic.mapping.engine import run_tiles
 from edaphic.mapping.montecarlo import ROOM, Land, MonteWork, array_name
 from edaphic.mapping.noise import Noise
 from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.regional import Division, Regions, Totals, mean_cell_m2, total_tables
+from edaphic.mapping.room import on_disk
 from edaphic.mapping.store import TileStore, kept_size
 from edaphic.mapping.write import BandWriter, MapInfo, publish, write_catalog
 from edaphic.model import artefact
-from edaphic.model.bootstrap import Resampling, bootstrap_model, save_means
+from edaphic.model.bootstrap import Resampling, bootstrap_model, load_means, save_means
 from edaphic.model.learning import row_weights
 from edaphic.model.zones import AnyModel, ZonedModel, base_of
 from edaphic.recipe import ByPolygons, MonteCarlo, Recipe
@@ -80,6 +82,8 @@ def stage_montecarlo(job: Job, work: Path, partial: Path) -> None:
     )  # fmt: skip
     store = _compute(job, monte, partial / "tiles", partial.name)
     _write_maps(job, monte, store, work / "maps" / "monte_carlo", kit.sha256)
+    for note in store.notes:  # of tiles that were damaged on disk
+        job.say(f"note: {note}", 0, 1)
     below = _write_tables(job, monte, store, work / "tables")
     if below:
         notes.append(f"Monte Carlo: {below:.2%} of the values with residuals were below zero and are zero; means are that much too high")
@@ -196,7 +200,7 @@ def _residuals(job: Job, model: AnyModel) -> tuple[Residuals, list[str]]:
 def _grow(
     job: Job, told: MonteCarlo, model: AnyModel, points: pd.DataFrame, kinds: Mapping[str, str], folder: Path
 ) -> tuple[tuple[Path, ...], list[tuple[int, int]]]:
-    """Bootstrap forests, each in a file; those that an interrupted run has grown are taken as they are. Zones too poor, and how often."""
+    """Bootstrap forests, each in a file, and the zones too poor for one with how often. Files of an interrupted run are taken if whole."""
     folder.mkdir(exist_ok=True)
     table = training(job, points)
     table = table.take(np.flatnonzero(table.interval < len(model.layers)))
@@ -206,14 +210,20 @@ def _grow(
     paths = tuple(folder / f"forest_{number:05d}.npz" for number in range(told.grown))
     for number, path in enumerate(paths):
         if path.exists() and path.with_suffix(".txt").exists():
-            continue
+            try:
+                load_means(path)
+            except ModelError:
+                job.say(f"note: bootstrap forest {number + 1} is damaged on disk; it is grown again", 0, 1)
+            else:
+                continue
         job.say(f"growing bootstrap forest {number + 1} of {len(paths)}", number, len(paths))
         try:
             found, poor = bootstrap_model(given, number, job.workers)
         except EdaphicError as fault:
             raise ModelError([f"maps.monte_carlo: bootstrap forest {number + 1}: {line}" for line in fault.faults]) from fault
-        path.with_suffix(".txt").write_text(" ".join(map(str, poor)), encoding="utf-8")
-        save_means(path, found)
+        with on_disk(folder):
+            write_text(path.with_suffix(".txt"), " ".join(map(str, poor)))
+            save_means(path, found)
     zones = [int(zone) for path in paths for zone in path.with_suffix(".txt").read_text(encoding="utf-8").split()]
     return paths, [(zone, zones.count(zone)) for zone in sorted(set(zones))]
 

@@ -5,6 +5,7 @@ The maps are those of a run, made by the same function; so the run's own recipe 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
@@ -17,11 +18,13 @@ from odc.geo.geobox import GeoBox
 from edaphic import covariates, recipe
 from edaphic.covariates import TimedStack
 from edaphic.covariates.window import crs_name
-from edaphic.errors import EdaphicError, GridError, ModelError, RunError
+from edaphic.errors import EdaphicError, GridError, ModelError
 from edaphic.manifest import HIDDEN, Manifest, key_of, open_run
 from edaphic.mapping.names import LARGEST_LEVEL, LEAST_LEVEL, OF_COVARIATES, OF_TREES, MapKey, level_of, tree_level_of
 from edaphic.mapping.place import Place
+from edaphic.mapping.plan import bounded_blocks
 from edaphic.mapping.quantiles import MIDDLE
+from edaphic.mapping.room import full_disk_told
 from edaphic.mapping.write import MapInfo
 from edaphic.model.artefact import Kit, load_kit
 from edaphic.model.soil import Interval, SoilModel, interval_name
@@ -44,6 +47,9 @@ DEFAULT = ("mean", "q05", "q95", "spread", "applicability", "dissimilarity")
 
 LIBRARIES = ("numpy", "numba", "scipy", "rasterio", "pandas")
 """Libraries whose version can change the bits of a map."""
+
+MADE = "made"
+"""Folder, behind the maps, of covariates that are made first."""
 
 NO_RECIPE = ".no-recipe"
 """Where the recipe of a folder would stand: its paths are seen from the folder."""
@@ -114,24 +120,33 @@ def predict(
     grid, notes = _check(kit, told, path)
     for note in notes:
         say(f"note: {note}", 0, 0)
-    _check_out(out)
-    with open_run(out) as manifest:
+    place = place or Place(max(1, threads))
+    with open_run(out, "predict") as manifest, bounded_blocks(place), full_disk_told(out):
         if fresh:
             manifest.forget([STAGE])
+            shutil.rmtree(out / HIDDEN / MADE, ignore_errors=True)
         inputs = inputs_of(told, path, ("rasters", "covariates", "maps"))
         digests = manifest.hash_inputs(file for files in inputs.stages.values() for file in files)
         libraries = {name: installed_version(name) for name in LIBRARIES}
         job = Job(
-            told, path, out / HIDDEN / "made", max(1, threads), VERSION, key_of(heeded(told, _HEEDED)), say, libraries,
+            told, path, out / HIDDEN / MADE, max(1, threads), VERSION, key_of(heeded(told, _HEEDED)), say, libraries,
             making={part: {str(file): digests[str(file)] for file in files} for part, files in inputs.parts.items()},
-            place=place or Place(max(1, threads)),
+            place=place,
         )  # fmt: skip
         named = {_named(job, file): digest for file, digest in sorted(digests.items())}
         about = _about(kit, told, intervals, grid, named, libraries)
         key = key_of(about | {"heeded": heeded(told, _HEEDED), "kit": _kit_key(kit)})
         if manifest.unchanged(STAGE, key):
+            manifest.tidy(STAGE)
             return [f"unchanged   {out}: the maps of this model and these covariates are there", *_lines(manifest, out)]
-        manifest.run_stage(STAGE, key, lambda work, partial: _map(job, kit, about, work, partial))
+        manifest.run_stage(
+            STAGE,
+            key,
+            lambda work, partial: _map(job, kit, about, work, partial),
+            parts=_parts(kit, told, about),
+            inputs=[Path(file) for file in digests],
+            say=say,
+        )
         return _lines(manifest, out)
 
 
@@ -170,7 +185,7 @@ def _thresholds(stats: Sequence[str]) -> tuple[float, ...]:
         found.append(value)
     if faults:
         raise ModelError(faults)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _check_stats(kit: Kit, stats: Sequence[str], thresholds: Sequence[float]) -> None:
@@ -261,13 +276,6 @@ def _check(kit: Kit, told: Recipe, path: Path) -> tuple[GeoBox, list[str]]:
     return grid, notes
 
 
-def _check_out(out: Path) -> None:
-    """Not the folder of a run: its files are not ours to replace."""
-    others = [path.stem for path in (out / HIDDEN).glob("*.json") if path.stem not in (STAGE, "inputs", "lock")]
-    if others:
-        raise RunError(f"--out {out}: the folder of a run; expected a new or empty folder, or one of an earlier edaphic predict")
-
-
 # The work ------------------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +327,17 @@ def _about(
         "inputs": dict(inputs),
         "versions": dict(libraries),
     }
+
+
+def _parts(kit: Kit, told: Recipe, about: Mapping[str, Any]) -> dict[str, str]:
+    """What the maps depend on, each with a name that a user knows."""
+    found = {"edaphic": VERSION} | {name: str(version) for name, version in about["versions"].items()}
+    found |= {"model": kit.sha256[:16], "files beside the model": _kit_key(kit)[:16]}
+    found |= {f"--{name}": key_of({"": about[key]})[:16] for name, key in (("layers", "layers_cm"), ("like", "grid"))}
+    for part, value in heeded(told, _HEEDED).items():
+        inner = {f"{part}.{key}": own for key, own in value.items()} if isinstance(value, dict) else {part: value}
+        found |= {f"recipe: {name}": key_of({"": own})[:16] for name, own in inner.items()}
+    return found | {f"input {name}": digest[:16] for name, digest in about["inputs"].items()}
 
 
 def _kit_key(kit: Kit) -> str:
