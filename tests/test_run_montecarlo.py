@@ -146,6 +146,8 @@ def test_tiles_threads_and_a_kill_change_no_bit(again, monkeypatch):
     key.unlink()
     with pytest.raises(KeyboardInterrupt):
         followed(path, out)
+    harmed = next((out / ".edaphic" / "partial" / "montecarlo").rglob("forest_00001.npz"))
+    harmed.write_bytes(harmed.read_bytes()[:-200])
     stopped = []
 
     def halts(work, plan, store, say):
@@ -161,7 +163,7 @@ def test_tiles_threads_and_a_kill_change_no_bit(again, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         followed(path, out, workers=2)
     assert "montecarlo" in followed(path, out, workers=2)[0]
-    assert grown == [0, 1, 2, 2, 3] and stopped
+    assert grown == [0, 1, 2, 1, 2, 3] and stopped  # the damaged one again
     assert digests(out) == expected
 
 
@@ -187,7 +189,9 @@ def refused(tiny, place: Path, **changes: Any) -> str:
         ({"inputs": {"elevation": {"wrong": 0.1}}}, "wrong of a covariate of kind continuous; expected relative or sd"),
         ({"inputs": {"land_cover": {"sd": 0.1}}}, "sd of a covariate of kind class; expected wrong"),
         ({"inputs": {"land_cover": {"wrong": 1.5}}}, "maps.monte_carlo.inputs.land_cover.wrong: 1.5; expected a number of at most 1"),
-        ({"levels": [0.975, 0.025]}, "maps.monte_carlo.levels: [0.975, 0.025]; expected two levels or more between 0 and 1, rising"),
+        ({"levels": [0.975, 0.025]}, "maps.monte_carlo.levels: [0.975, 0.025]; expected two levels or more from 0.0001 to 0.9999, rising"),
+        ({"levels": [0.05, 0.05000001]}, "maps.monte_carlo.levels: [0.05, 0.05]; expected two levels or more from 0.0001 to 0.9999, rising"),
+        ({"levels": [0.00001, 0.5]}, "maps.monte_carlo.levels: [1e-05, 0.5]; expected two levels or more from 0.0001 to 0.9999, rising"),
     ],
 )
 def test_bad_sections_are_refused_in_one_line(tiny, tmp_path, changes, said):

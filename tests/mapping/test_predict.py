@@ -17,6 +17,8 @@ from edaphic.covariates.grid import Window
 from edaphic.covariates.stack import Stack
 from edaphic.errors import ModelError
 from edaphic.mapping.mask import Bedrock, Mask
+from edaphic.mapping.place import Place
+from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.predict import Calibration, TileWork, applicability_features
 from edaphic.mapping.quantiles import calibrate, exceedance
 from edaphic.model.fit import TARGETS, TrainingTable, fit
@@ -210,6 +212,16 @@ def test_work_can_be_sent_elsewhere(work, everywhere):
     for name, values in again(EVERYWHERE)[0].items():
         np.testing.assert_array_equal(everywhere[0][name], values, err_msg=name)
     assert work.fixed_bytes > 1000 and work.bytes_per_cell > 4 * len(work.arrays)
+
+
+def test_memory_for_answers_is_known_and_each_tile_in_work_needs_it(work):
+    less = replace(work, stats=("mean",), thresholds=(), applicability=None)
+    assert work.lane_bytes > less.lane_bytes > 8 * less._part * 3 * len(less.asked.wish.levels)  # the answers alone
+    usual = dict(bytes_per_cell=100.0, fixed_bytes=0, window=16)
+    plans = [
+        plan_tiles(GRID, [], lane_bytes=each, place=Place(threads=lanes, memory=10**11), **usual) for each, lanes in ((0, 4), (10**9, 4))
+    ]  # fmt: skip
+    assert plans[1].peak_bytes - plans[0].peak_bytes > 4 * (10**9 - 10**8)
 
 
 def test_masked_tiles_read_no_covariates(work):

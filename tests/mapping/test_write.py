@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from matplotlib.colors import to_hex
 from odc.geo.geobox import GeoBox
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
+from rasterio.errors import RasterioIOError
 from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import shape
 
+from edaphic.covariates.band_statistics import reason
 from edaphic.covariates.grid import Window, windows
 from edaphic.errors import GridError, RasterError
 from edaphic.mapping import write as module
@@ -460,3 +463,37 @@ def test_the_catalogue_names_every_faulty_item(tmp_path: Path) -> None:
         write_catalog(tmp_path, faulty)
     assert [path.name in fault for path, fault in zip(faulty, caught.value.faults, strict=True)] == [True] * 3
     assert not (tmp_path / "catalog.json").exists()
+
+
+@pytest.mark.parametrize("harm", ["a block without values", "cut short"])
+def test_what_did_not_reach_the_file_is_found_when_it_is_closed(tmp_path, harm):
+    """GDAL says nothing where the disk is full while a file is closed; cells would be empty in the map."""
+    path, grid = tmp_path / "work.tif", grid_of(300, 300)
+    values = np.random.default_rng(1).random((300, 300), dtype=np.float32)
+    values[:40] = np.nan
+    band = BandWriter(path, grid)
+    for window in (Window(0, 0, 256, 300), Window(256, 0, 44, 300)):
+        band.write(window, values[window.slices])
+    band.close()  # all is there
+    band = BandWriter(path, grid)
+    band.write(Window(256, 0, 44, 300), values[256:])
+    real = band._dataset
+
+    class Full:
+        def close(self) -> None:
+            real.close()
+            if harm == "cut short":
+                os.truncate(path, path.stat().st_size - 100_000)
+                return
+            with rasterio.open(path, "r+") as file:
+                file.write(np.full((44, 44), np.nan, np.float32), 1, window=((256, 300), (256, 300)))
+
+    band._dataset = Full()
+    with pytest.raises(RasterError, match=r"work\.tif: cannot be written \(.*\); expected a disk with room that keeps what is written"):
+        band.close()
+
+
+def test_of_a_refused_write_the_disk_is_suspected(tmp_path):
+    odd = RasterioIOError("TIFFRewriteDirectory:Error fetching directory count")
+    assert reason(odd, tmp_path / "a.tif").endswith("directory count: is the disk full?")
+    assert reason(RasterioIOError("not recognized"), tmp_path / "a.tif") == "not recognized"

@@ -149,8 +149,9 @@ def test_words_on_masks_bedrock_errors_and_depth(dated: Path) -> None:
     assert set(told) == {"Periods", "Masks", "Bedrock", "Standard error", "Whole depth"}
     assert "water 28 (10.0\xa0% of all)" in told["Masks"] and "ice 0" in told["Masks"]
     assert "In 50 of 200 mapped cells (25.0\xa0%)" in told["Bedrock"]
-    contents = dict(map_words.map_facts(run, Target("SOC content", "g/kg", False)))["Bedrock"]
-    assert contents.startswith("In 50 cells the soil ends within the layers: layers without soil have no value")
+    contents = dict(map_words.map_facts(run, Target("SOC content", "g/kg", False)))
+    assert "is the sum of the means" in told["Whole depth"] and "is the mean of its layers by thickness" in contents["Whole depth"]
+    assert contents["Bedrock"].startswith("In 50 cells the soil ends within the layers: layers without soil have no value")
     assert "3 cells without a depth to bedrock, 1 of them for a negative depth count in full" in told["Bedrock"]
     assert "0–30\xa0cm 10.0\xa0% and 0–100\xa0cm 0.5\xa0%" in told["Standard error"]
     assert "0–30\xa0cm with 30–60\xa0cm 0.50" in told["Whole depth"] and "30–60\xa0cm with 60–100\xa0cm 0.60" in told["Whole depth"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import math
 import os
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +124,8 @@ class BandWriter:
     """Writes the windows of one raster into its working file, in any order.
 
     A file that is there already is taken up again if it has the same grid: an interrupted run goes on. What was written
-    is safe on disk once the writer is closed. Several threads may write; one at a time gets through.
+    is in the file once the writer is closed: it is read again, for of a disk that fills up while a file is closed GDAL says nothing.
+    Several threads may write, windows that do not overlap; one at a time gets through.
 
     Parameters
     ----------
@@ -161,6 +163,7 @@ class BandWriter:
         self._dtype = np.dtype(dtype)
         self._nodata = nodata
         self._lock = Lock()
+        self._sums: dict[Window, int] = {}
         try:
             self._dataset: Any = rasterio.open(path, "r+")
         except RasterioError as error:
@@ -195,6 +198,7 @@ class BandWriter:
         try:
             with self._lock:
                 self._dataset.write(stored, 1, window=place)
+                self._sums[window] = self._sum(stored)
         except (RasterioError, CPLE_BaseError, OSError) as error:
             raise RasterError(f"{self._path}: cannot be written ({reason(error, self._path)})") from error
 
@@ -210,15 +214,38 @@ class BandWriter:
             )
         return np.where(empty, self._nodata, values).astype(self._dtype)
 
+    def _sum(self, stored: NDArray[Any]) -> int:
+        """Checksum of numbers; NaN is one number, whatever its bits."""
+        plain = np.ascontiguousarray(stored, dtype=self._dtype)
+        return zlib.crc32(np.where(np.isnan(plain), self._dtype.type(np.nan), plain) if self._dtype.kind == "f" else plain)
+
     def close(self) -> None:
-        """Put everything on disk."""
+        """Put everything into the file, and look whether it is there.
+
+        Raises
+        ------
+        RasterError
+            The file does not hold what was written, as when the disk was full for a while.
+        """
         self._dataset.close()
+        try:
+            with bounded_cache(), rasterio.open(self._path) as dataset:
+                for window, known in self._sums.items():
+                    if self._sum(dataset.read(1, window=Pixels(window.col, window.row, window.width, window.height))) != known:
+                        raise OSError("it does not hold what was written into it")
+        except (RasterioError, CPLE_BaseError, OSError) as error:
+            raise RasterError(
+                f"{self._path}: cannot be written ({reason(error, self._path)}); expected a disk with room that keeps what is written"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        else:
+            self._dataset.close()
 
 
 def finish(tmp: Path, final: Path, words: Words, *, threads: int = 0, keep: bool = False) -> Statistics:

@@ -28,6 +28,9 @@ COG_TILE = 512
 CACHE_BYTES = 128 * 1024**2
 """GDAL's cache of blocks while a file is finished: by default it is a share of the machine's memory, however small the task."""
 
+_REFUSED_WRITES = ("TIFFRewriteDirectory", "TIFFAppendTo", "TIFFWrite")
+"""What GDAL says when the disk refuses; of other writes that fail, libtiff knows a better reason."""
+
 _COLS = 16 * COG_TILE
 """Columns read at once, so that memory does not grow with the width of the map."""
 
@@ -149,4 +152,6 @@ def reason(error: Exception, path: Path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     cause = error.__cause__
-    return str(cause if cause is not None and "previous exception" in str(error) else error)
+    text = str(cause if cause is not None and "previous exception" in str(error) else error)
+    # What GDAL has half written is gone by now, so that the disk has room again.
+    return f"{text}: is the disk full?" if text.startswith(_REFUSED_WRITES) else text

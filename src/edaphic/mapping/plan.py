@@ -152,6 +152,7 @@ def plan_tiles(
     bytes_per_cell: float,
     fixed_bytes: int,
     place: Place,
+    lane_bytes: int = 0,
     window: int | None = None,
     kept: tuple[int, int] | None = None,
 ) -> Plan:
@@ -169,6 +170,8 @@ def plan_tiles(
     fixed_bytes : int
         Memory of the work itself (model, tables) in each process that computes.
     place : Place
+    lane_bytes : int
+        Memory that each tile in work needs whatever its size, once its blocks are read.
     window : int, optional
         Side of square tiles that is asked for.
     kept : (int, int), optional
@@ -193,11 +196,12 @@ def plan_tiles(
     strips, blocks = _strip_row_bytes(read, grid), _large_block_bytes(read)
     sizes = _sizes(grid, read, place, window, strips > 0)
     numbers = range(place.lanes, 0, -1) if place.lanes else (0,)
+    each = max(READING, lane_bytes) + blocks
     # What is kept may be the work of days: it is worth fewer lanes.
     tried = [(lanes, kept) for lanes in numbers if kept is not None] + [(lanes, size) for lanes in numbers for size in sizes]
     needs: list[Plan] = []
     for lanes, size in tried:
-        plan = _plan(grid, size, lanes, place, allowed, bytes_per_cell, fixed_bytes, strips, READING + blocks)
+        plan = _plan(grid, size, lanes, place, allowed, bytes_per_cell, fixed_bytes, strips, each)
         if plan.peak_bytes <= allowed:
             return _with_notes(plan, place, sizes[0], kept, window)
         needs.append(plan)
@@ -205,7 +209,7 @@ def plan_tiles(
     raise RunError(
         f"--memory: {said(allowed)}{'' if place.memory else ' (half of what is free)'}; expected at least {said(least.peak_bytes * 1.02)}: "
         f"{said(resident())} are taken now, {said(fixed_bytes)} the model needs, and one tile of {least.tiles.size[0]} x "
-        f"{least.tiles.size[1]} cells {said(least.tile_bytes + READING + blocks)}"
+        f"{least.tiles.size[1]} cells {said(least.tile_bytes + each)}"
     )
 
 

@@ -21,6 +21,7 @@ from edaphic.mapping.mask import Bedrock, Mask, soil_share
 from edaphic.mapping.names import OF_COVARIATES, MapKey, Period, map_keys, span
 from edaphic.mapping.statistics import Asked, Calibration, statistics
 from edaphic.model import zones as of_zones
+from edaphic.model.answering import answer_bytes
 from edaphic.model.soil import Interval, SoilModel
 from edaphic.model.zones import AnyModel, ZonedModel, ask, base_of, reply_all, zone_codes
 from edaphic.validate.applicability import Applicability, dissimilarity_and_density
@@ -162,7 +163,15 @@ class TileWork:
         """Memory of model and tables, in each process."""
         forests = [forest for model in _models(self.model) for forest in model.forests]
         numbers = sum(array.nbytes for forest in forests for array in vars(forest).values() if isinstance(array, np.ndarray))
-        return numbers + (0 if self.applicability is None else 3 * self.applicability.points.nbytes) + CHUNK_BYTES
+        return numbers + (0 if self.applicability is None else 3 * self.applicability.points.nbytes)
+
+    @property
+    def lane_bytes(self) -> int:
+        """Memory of the cells that are worked on at once, for each tile in work: what is asked with, and what the model answers."""
+        models = _models(self.model)
+        features = max(len(model.encoder.features) for model in models)
+        asked = 8 * self._part * (2 * len(self.model.covariates) + features)
+        return asked + max(answer_bytes(model, self._part, self.asked.wish) for model in models)
 
     @cached_property
     def _part(self) -> int:

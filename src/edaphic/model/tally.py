@@ -95,7 +95,10 @@ def add_trees(nodes, leaves, block, room, reached, weights, bag, sums, kept):  #
                 if g == GROUP - 1 or t == end - 1:
                     _add(says[: g + 1], first[:, part], sums.plain[:, part], sums.one[:, part], sums.two[:, part])
             if ends_do:
-                _fold(kept.ranks, end - begin, part, kept.rank_ends, spare)
+                for d in range(kept.rank_ends.least.shape[0]):  # one depth at a time: the ranks of a chunk stay in the cache
+                    for t in range(begin, end):
+                        _keep_ranks(t, leaves, reached[t - begin, d, part], kept.ranks[0], 0, t - begin)
+                    _fold(kept.ranks[:1], end - begin, part, Ends(kept.rank_ends.least[d : d + 1], kept.rank_ends.most[d : d + 1]), spare)
                 _fold(kept.totals, end - begin, part, kept.total_ends, spare_total)
 
 
@@ -120,10 +123,9 @@ def _say(t, leaves, reached, weights, part, says, sums):  # type: ignore[no-unty
 def _keep(t, leaves, reached, part, says, kept, block, row):  # type: ignore[no-untyped-def]  # compiled
     """Keep what a tree says of a chunk, from that block of LANES cells on, in that row."""
     own, layers, size = slice(leaves.first[t], leaves.first[t + 1]), reached.shape[0], part.stop - part.start
-    for d in range(kept.ranks.shape[0]):
-        codes = reached[d, part]
-        for at in range(0, size, LANES):
-            _look_up(leaves.rank[own], codes[at : at + LANES], kept.ranks[d, block + at // LANES, row])
+    if kept.rank_ends.least.shape[0] == 0:
+        for d in range(kept.ranks.shape[0]):
+            _keep_ranks(t, leaves, reached[d, part], kept.ranks[d], block, row)
     if kept.numbers.shape[0] > 0:
         for d in range(layers):
             _look_up(leaves.number[own], reached[d, part], kept.numbers[t, d, part])
@@ -131,6 +133,13 @@ def _keep(t, leaves, reached, part, says, kept, block, row):  # type: ignore[no-
         for at in range(0, size, LANES):
             end = min(at + LANES, size)
             kept.totals[0, block + at // LANES, row, : end - at] = says[layers, at:end]
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_ranks(t, leaves, codes, ranks, block, row):  # type: ignore[no-untyped-def]  # compiled
+    table = leaves.rank[leaves.first[t] : leaves.first[t + 1]]
+    for at in range(0, codes.shape[0], LANES):
+        _look_up(table, codes[at : at + LANES], ranks[block + at // LANES, row])
 
 
 @numba.njit(cache=True, nogil=True)

@@ -173,8 +173,8 @@ def _block_cells(forest: Forest, layers: int, wish: Wish) -> int:
 
 
 def _together(forest: Forest, wish: Wish) -> int:
-    """Trees that a block goes down before they are added up: whole batches of the sorting network where there is one."""
-    return max(TOGETHER, 2 * ranked(wish.tree_levels, forest.trees).size)
+    """Trees that a block goes down before they are added up: some batches of the sorting network, so that ends are fetched less often."""
+    return max(TOGETHER, 4 * ranked(wish.tree_levels, forest.trees).size)
 
 
 def _kept(forest: Forest, cells: int, layers: int, wish: Wish, with_total: bool) -> Kept:

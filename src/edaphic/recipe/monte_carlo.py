@@ -10,6 +10,9 @@ from pydantic import AfterValidator, Field
 from edaphic.recipe.base import Choices, Section, Text
 from edaphic.recipe.faults import Fault, fail
 
+LEAST = 1e-4
+"""Lowest level of a percentile; the highest is as far from 1."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -29,8 +32,10 @@ class InputError(Section):
 
 
 def _check_levels(levels: tuple[float, ...]) -> tuple[float, ...]:
-    if len(levels) < 2 or list(levels) != sorted(levels) or levels[0] <= 0 or levels[-1] >= 1:
-        fail(Fault((), f"[{', '.join(f'{level:g}' for level in levels)}]", "two levels or more between 0 and 1, rising"))
+    told = [f"{level:g}" for level in levels]  # as in the names of maps, which have six digits
+    rising = len(set(told)) == len(told) >= 2 and list(levels) == sorted(levels)
+    if not rising or levels[0] < LEAST or levels[-1] > 1 - LEAST:
+        fail(Fault((), f"[{', '.join(told)}]", f"two levels or more from {LEAST:g} to {1 - LEAST:g}, rising"))
     return levels
 
 

@@ -42,7 +42,7 @@ def map_facts(run: RunFolder, target: Target) -> list[tuple[str, str]]:
         ("Masks", _masks(run)),
         ("Bedrock", _bedrock(run, target)),
         ("Standard error", _errors(run)),
-        ("Whole depth", _whole_depth(run)),
+        ("Whole depth", _whole_depth(run, target)),
         ("Numbers", _rounding(run, target)),
     )
     return [(term, words) for term, words in parts if words]
@@ -100,13 +100,14 @@ def _errors(run: RunFolder) -> str:
     return f"{words}: {told}." if told else ""
 
 
-def _whole_depth(run: RunFolder) -> str:
+def _whole_depth(run: RunFolder, target: Target) -> str:
     """How the quantiles of the whole depth came about."""
     if run.whole is None or len(run.layers) < 3 or run.depth_correlation is None:
         return ""
     layers, matrix = sorted(single_layers(run)), run.depth_correlation
+    added = ("the sum of the means of its layers", "sums") if target.is_stock else ("the mean of its layers by thickness", "means")
     words = (
-        f"The mean of {layer_text(*run.whole)} is the sum of the means of its layers. Its quantiles are not sums of quantiles: "
+        f"The mean of {layer_text(*run.whole)} is {added[0]}. Its quantiles are not {added[1]} of quantiles: "
         "they come from joint realisations of the layers"
     )
     if len(matrix) != len(layers):

@@ -105,6 +105,7 @@ def write_maps(task: MapTask, partial: Path, folder: Path, key: str, place: Plac
         tiles.layers,
         bytes_per_cell=tiles.bytes_per_cell,
         fixed_bytes=tiles.fixed_bytes,
+        lane_bytes=tiles.lane_bytes,
         place=place,
         window=task.window,
         kept=kept_size(partial, key),
