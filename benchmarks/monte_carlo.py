@@ -94,7 +94,7 @@ def main() -> None:
         f"{asked.training} profiles, {asked.covariates} covariates, half of them smooth at 15 cells, three layers, {asked.trees} trees. "
         "`ns_per_value`: processor time for one tree, layer, cell and realisation, all in: draws, forests, percentiles, totals."
     )
-    text = ["# Monte Carlo", "", words, "", markdown(costs), "", markdown(ratios), "", "Interval of the total (2.5 to 97.5 %):", ""]
+    text = ["## Monte Carlo", "", words, "", markdown(costs), "", markdown(ratios), "", "Interval of the total (2.5 to 97.5 %):", ""]
     save(asked.results, "monte_carlo", "\n".join([*text, markdown(widths)]) + "\n", {"monte_carlo": costs, "monte_carlo_totals": widths})
 
 

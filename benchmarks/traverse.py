@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=7_300, help="rows to train on")
     parser.add_argument("--features", type=int, default=22)
     parser.add_argument("--trees", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--few", type=int, default=4_096, help="cells for the slow peers: ranger, quantile-forest")
     parser.add_argument("--packages", type=Path, help="a folder of Python packages that holds quantile-forest")
     asked = parser.parse_args()
@@ -73,7 +73,7 @@ def main() -> None:
 
     equal = check(grower, forest, few, kind)
     seconds = take_turns(ways_of(grower, forest, cells, asked.workers), asked.rounds)
-    seconds |= take_turns(slow_ways(grower, forest, few, asked.workers, kind), 1)
+    seconds |= take_turns(slow_ways(grower, forest, few, asked.workers, kind), asked.rounds)
     count = {name: few.shape[1] if name.endswith("(few)") else cells.shape[1] for name in seconds}
     leaves = len(forest.leaf_mean) / forest.trees
     ranger = with_ranger(x, y, few, asked.trees, leaves, asked.workers, asked.rounds)

@@ -244,6 +244,18 @@ def test_a_run_does_not_replace_maps_of_predict(made, model, command, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
 
 
+def test_an_option_that_is_given_twice_counts_twice(made, model, command, tmp_path):
+    asked = ["--stats", "mean", "--stats", "q05,q95", "--layers", "0-30", "--layers", "30-60"]
+    assert command("predict", model, "--covariates", made[0], "-o", tmp_path / "out", *asked)[0] == 0
+    names = {f"soc_stock_{stat}_{layer}cm.tif" for stat in ("mean", "q05", "q95") for layer in ("0-30", "30-60")}
+    assert set(maps_of(tmp_path / "out")) == names
+
+
+def test_a_raster_in_place_of_its_folder_is_told(made, refused, aligned):
+    raster = next(aligned.glob("*.tif"))
+    assert refused(raster)[0].startswith(f"--covariates {raster}: a file that is no text; expected a folder of rasters, or a recipe")
+
+
 def test_one_threshold_in_two_ways_of_writing_is_one_map(made, model, command, tmp_path):
     asked = ["--stats", "p_above_5,p_above_5.0", "--layers", "0-30"]
     status, said, _ = command("predict", model, "--covariates", made[0], "-o", tmp_path / "out", *asked)

@@ -131,6 +131,17 @@ def test_strips_make_wide_tiles_and_small_ones_do_not(tmp_path):
     assert plan_of(600, 600, place, layers=[small]).tiles.size == (256, 256)
 
 
+def test_what_each_tile_in_work_needs_beside_its_cells_makes_fewer_lanes_before_a_refusal():
+    place = Place(threads=8, memory=resident() + 1500 * MB)
+    plan = plan_of(8000, 8000, place, lane_bytes=300 * MB)
+    assert 1 <= plan.workers < 8 and plan.peak_bytes <= plan.memory_bytes
+    assert plan_of(8000, 8000, Place(threads=1, memory=10**10), lane_bytes=100 * MB).peak_bytes == pytest.approx(
+        plan_of(8000, 8000, Place(threads=1, memory=10**10), lane_bytes=300 * MB).peak_bytes - MARGIN * 200 * MB, rel=0.01
+    )
+    with pytest.raises(RunError, match="--memory"):
+        plan_of(8000, 8000, place, lane_bytes=1500 * MB)
+
+
 def test_a_file_that_is_one_block_is_held_by_every_thread(tmp_path):
     place = Place(threads=2, memory=10**10)
     usual = raster(tmp_path / "usual.tif", 1100, 1100, tiled=True, blockxsize=256, blockysize=256)

@@ -217,11 +217,9 @@ def test_work_can_be_sent_elsewhere(work, everywhere):
 def test_memory_for_answers_is_known_and_each_tile_in_work_needs_it(work):
     less = replace(work, stats=("mean",), thresholds=(), applicability=None)
     assert work.lane_bytes > less.lane_bytes > 8 * less._part * 3 * len(less.asked.wish.levels)  # the answers alone
-    usual = dict(bytes_per_cell=100.0, fixed_bytes=0, window=16)
-    plans = [
-        plan_tiles(GRID, [], lane_bytes=each, place=Place(threads=lanes, memory=10**11), **usual) for each, lanes in ((0, 4), (10**9, 4))
-    ]  # fmt: skip
-    assert plans[1].peak_bytes - plans[0].peak_bytes > 4 * (10**9 - 10**8)
+    usual = dict(bytes_per_cell=100.0, fixed_bytes=0, window=16, place=Place(threads=4, memory=10**11))
+    small, large = (plan_tiles(GRID, [], lane_bytes=each, **usual).peak_bytes for each in (0, 10**9))
+    assert large - small > 4 * (10**9 - 10**8)
 
 
 def test_masked_tiles_read_no_covariates(work):
@@ -293,6 +291,19 @@ def test_a_column_loses_exactly_its_missing_share(target, form):
     counts = facts["by_period"][0]
     assert counts["bedrock_not_known"] == mapped[13:15].sum() and counts["bedrock_negative"] == mapped[14].sum()
     assert counts["soil_ends_within"] == mapped.sum() - mapped[10].sum() - mapped[13:15].sum()
+
+
+def test_errors_are_not_shrunk_where_nothing_is_soil(model):
+    bare = TileWork(model, (land(),), ("mean", "se"), moves())
+
+    def shrunk(work):
+        return work(EVERYWHERE)[1]["by_period"][0]["se_shrunk"]
+
+    full = shrunk(bare)
+    assert all(full.values())
+    none, half = (shrunk(replace(bare, bedrock=bedrock(np.full((30, 41), depth)))) for depth in (0.0, 30.0))
+    assert none == dict.fromkeys(full, 0)
+    assert half["se_0-30cm"] == full["se_0-30cm"] and half["se_30-100cm"] == 0 < half["se_0-100cm"] < full["se_0-30cm"] + full["se_0-100cm"]
 
 
 @pytest.mark.parametrize("target", ["log_soc_density", "soc_stock", "soc"])
@@ -400,6 +411,8 @@ def test_what_is_lacking_is_said_at_once(model):
         TileWork(model, stack, ("mean",), moves(), only_applicable=True)
     with pytest.raises(ModelError, match="1 stacks for 2 periods"):
         TileWork(model, stack, ("mean",), moves(), periods=((1985, 1990), (1990, 1995)))
+    with pytest.raises(ModelError, match="a depth to bedrock beside beta; expected a model of stock, density or content"):
+        TileWork(replace(model, target=TARGETS["beta"]), stack, ("mean",), moves(), bedrock=bedrock(np.ones((30, 41))))
     with pytest.raises(ModelError, match="the mean of periods without their means; expected mean among the statistics"):
         TileWork(model, stack * 2, ("spread",), moves(), periods=((1985, 1990), (1990, 1995)), mean_of_periods=True)
 

@@ -14,6 +14,7 @@ import pytest
 import rasterio
 import yaml
 
+from edaphic.mapping.encoding import NODATA, coding_for
 from edaphic.report import build_report, map_pictures, map_words
 from edaphic.report.facts import Target, stock_rows, target_of
 from edaphic.report.folder import read_run
@@ -125,6 +126,24 @@ def test_panels_of_one_layer_share_their_colours(dated: Path, monkeypatch: pytes
     first, second = (read_image(dated / "maps" / f"soc_stock_mean_0-30cm_{when}.tif", 10_000).values for when in ("1985-1990", "1990-1995"))
     assert used[0][0] < np.nanmedian(first) < np.nanmedian(second) < used[0][1]
     assert used[7:9] == [(0.0, 1.0)] * 2  # probabilities
+
+
+def test_limits_that_cross_by_rounding_alone_are_in_order(dated: Path) -> None:
+    """One large upper limit makes its map's steps coarse, whatever the means are."""
+    maps = dated / "maps"
+    with rasterio.open(maps / "soc_stock_mean_0-30cm_1990-1995.tif") as file:
+        values, profile = file.read(1).astype(np.float64), file.profile
+    high = values.copy()
+    high[np.unravel_index(np.nanargmax(values), values.shape)] = 30.0 * np.nanmax(values)
+    for stat, own in (("q05", values), ("q95", high)):
+        coding = coding_for(np.nanmin(own), np.nanmax(own))
+        whole = profile | {"dtype": "int16", "nodata": NODATA}
+        with rasterio.open(maps / f"soc_stock_{stat}_0-30cm_1990-1995.tif", "w", **whole) as file:
+            file.write(coding.stored(own), 1)
+            file.scales, file.offsets = (coding.scale,), (coding.offset,)
+    run = read_run(dated)
+    lead = next(layer for layer in map_pictures.layer_maps(run, target_of(run)) if layer.layer == (0.0, 30.0))
+    assert lead.facts.ordered
 
 
 def test_few_of_many_periods() -> None:

@@ -19,10 +19,14 @@ def predict(
         Path, typer.Option(help="Folder with a raster for each covariate (NAME.tif), or a recipe.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the maps.", show_default=False)],
-    layers: Annotated[str, typer.Option(help="Depths in cm, such as 0-30,30-60, of those that the model has; or all.")] = "all",
+    layers: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LAYERS", help="Depths in cm, such as 0-30,30-60, of those that the model has; or all.", show_default="all"),
+    ] = None,
     stats: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
+            metavar="STATS",
             help="Some of mean, se, spread, tree_se, qNN (q05), tree_qNN, p_above_VALUE, applicability, dissimilarity, point_density.",
             show_default="those of the recipe, else mean, q05, q95, spread, applicability, dissimilarity",
         ),
@@ -37,8 +41,8 @@ def predict(
     fresh: Annotated[bool, typer.Option("--fresh", help="Make all maps anew.")] = False,
 ) -> None:
     """Maps from a stored model, on its own ground or elsewhere. What was interrupted goes on where it stopped."""
-    words = None if stats is None else tuple(word.strip() for word in stats.split(",") if word.strip())
-    wanted = verbs.Wanted(layers, words, like)
+    words = tuple(word.strip() for word in ",".join(stats).split(",") if word.strip()) if stats else None
+    wanted = verbs.Wanted(",".join(layers) if layers else "all", words, like)
     place = Place(threads, workers, scheduler, read_memory(memory))
     with listening() as listener:
         said = verbs.predict(artefact, covariates, out, wanted=wanted, place=place, threads=threads, fresh=fresh, say=listener.step)

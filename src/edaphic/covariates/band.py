@@ -217,7 +217,8 @@ class BandWriter:
     def _sum(self, stored: NDArray[Any]) -> int:
         """Checksum of numbers; NaN is one number, whatever its bits."""
         plain = np.ascontiguousarray(stored, dtype=self._dtype)
-        return zlib.crc32(np.where(np.isnan(plain), self._dtype.type(np.nan), plain) if self._dtype.kind == "f" else plain)
+        plain = np.where(np.isnan(plain), self._dtype.type(np.nan), plain) if self._dtype.kind == "f" else plain
+        return zlib.crc32(plain.data)
 
     def close(self) -> None:
         """Put everything into the file, and look whether it is there.

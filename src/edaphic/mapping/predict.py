@@ -78,7 +78,8 @@ class TileWork:
     ------
     ModelError
         No calibration for a depth, or for other quantiles than the limits and the median; the standard error of a model without little
-        bags; nothing that tells the area of applicability; the mean of periods without the statistic ``mean``.
+        bags; nothing that tells the area of applicability; the mean of periods without the statistic ``mean``;
+        a depth to bedrock with beta, which has no thickness to lose.
 
     Notes
     -----
@@ -113,6 +114,8 @@ class TileWork:
             faults.append(f"maps: {', '.join(asked)} without an area of applicability; expected the evidence of the model")
         if not self.periods or len(self.stacks) != len(self.periods):
             faults.append(f"maps: {len(self.stacks)} stacks for {len(self.periods)} periods; expected one for each")
+        if self.bedrock is not None and self.model.target.quantity == "beta":
+            faults.append("maps: a depth to bedrock beside beta; expected a model of stock, density or content")
         if self.mean_of_periods and "mean" not in self.stats:
             faults.append("maps: the mean of periods without their means; expected mean among the statistics")
         if faults:
@@ -214,9 +217,11 @@ class TileWork:
             return
         asked = ask(self.model, part.values)
         answers = reply_all(asked, self.asked.wish, share)
-        for interval, rows in zip(self.model.intervals, answers.se_shrunk, strict=True):
-            shrunk[MapKey("se", interval).name] += int(rows.sum())
         model = self.model
+        for place, (interval, rows) in enumerate(zip(model.intervals, answers.se_shrunk, strict=True)):
+            if share is not None and rows.size:  # where nothing is soil there was nothing to estimate
+                rows = rows & (share[:, place] > 0.0 if place < len(model.layers) else share.any(axis=1))
+            shrunk[MapKey("se", interval).name] += int(rows.sum())
         for interval, found, widened in statistics(
             self.asked, answers, model.target, model.layers, model.whole,
             zones=zone_codes(model, part.values), trees=_trees(asked), share=share,

@@ -106,7 +106,7 @@ def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int, *, 
     ordered, lowest_bound, more = None, math.nan, [stat for stat in ("se",) if stat in layer.paths]
     if ends is not None:
         lower, upper = (read_image(layer.paths[stat], cells) for stat in ends)
-        ordered, lowest_bound = not bool((lower.values > upper.values + _rounding(mean)).any()), _lowest(lower)
+        ordered, lowest_bound = not bool((lower.values > upper.values + _rounding(upper)).any()), _lowest(lower)
         pictures.append(_width_picture(layer, mean, lower, upper, target, title, ends))
     else:
         found = next((stat for stat in _SPREADS if stat in layer.paths), None)

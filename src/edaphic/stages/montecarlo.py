@@ -261,12 +261,12 @@ def _compute(job: Job, monte: MonteWork, folder: Path, key: str) -> TileStore:
     if isinstance(land, Land):
         layers += [*land.stack.layers, *(mask.layer for mask in land.masks if mask.layer is not None)]
         layers += [] if land.bedrock is None else [land.bedrock.layer]
-    threads = 1 if job.place.distributed else job.place.threads
     plan = plan_tiles(
         monte.grid,
         layers,
         bytes_per_cell=monte.bytes_per_cell,
-        fixed_bytes=threads * monte.fixed_bytes,
+        fixed_bytes=0,
+        lane_bytes=monte.fixed_bytes,
         place=job.place,
         window=job.recipe.maps.window,
         kept=kept_size(folder, key),

@@ -63,8 +63,9 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"--covariates {path}: no such file or folder; expected a folder of rasters, or a recipe")
     try:
         text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return recipe.load(path)  # says what is wrong
+    except UnicodeDecodeError as fault:
+        told = f"--covariates {path}: a file that is no text"
+        raise RecipeError(f"{told}; expected a folder of rasters, or a recipe (--like names the raster whose grid is taken)") from fault
     for section, stand_in in _STAND_INS.items():
         if re.search(rf"^{section}\s*:", text, re.MULTILINE) is None:
             text = f"{text.rstrip()}\n{stand_in}\n"
