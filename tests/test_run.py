@@ -127,7 +127,8 @@ def test_run_json_tells_versions_inputs_and_outputs(finished):
 def test_nothing_half_written_is_left(finished):
     _, out = finished
     assert not list(out.rglob("*.tmp*"))
-    assert {path.name for path in (out / ".edaphic").iterdir()} <= {*(f"{s}.json" for s in STAGES), "inputs.json", "work", "partial"}
+    known = {*(f"{stage}.json" for stage in STAGES), "inputs.json", "of.txt", "work", "partial"}
+    assert {path.name for path in (out / ".edaphic").iterdir()} <= known
     assert not [path for name in ("work", "partial") for path in (out / ".edaphic" / name).rglob("*")]
 
 
