@@ -23,7 +23,7 @@ import pandas as pd
 import yaml
 from common import CORES, arguments, folder_or_temporary, markdown, save
 
-from edaphic import recipe, run, virtual
+from edaphic import recipe, run, stages, virtual
 from edaphic.stages import evidence, folding, holding, learning
 
 LIMIT = 15
@@ -86,12 +86,12 @@ def watching(clock: Clock) -> Iterator[None]:
     before = [(place, name, getattr(place, name)) for _, place, name in watched]
     for (label, place, name), (_, _, work) in zip(watched, before, strict=True):
         setattr(place, name, clock.timed(label, work))
-    stages = run.STAGES
-    run.STAGES = {**stages, "evidence": evidence.stage_evidence}
+    bodies = stages.STAGES
+    stages.STAGES = {**bodies, "evidence": evidence.stage_evidence}
     try:
         yield
     finally:
-        run.STAGES = stages
+        stages.STAGES = bodies
         for place, name, work in before:
             setattr(place, name, work)
 

@@ -1,7 +1,8 @@
-"""Files that are whole or not there: written beside their place, then moved."""
+"""Files that are whole or not there: written beside their place, then moved; and what a file holds, as a hash."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,12 @@ def write_text(path: Path, text: str) -> Path:
         os.fsync(file.fileno())
     os.replace(temporary, path)
     return path
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,16 +23,15 @@ from typing import Any
 import psutil
 
 from edaphic.errors import RunError
-from edaphic.files import write_text
+from edaphic.files import sha256_of, write_text
+from edaphic.machine import peak_memory
 from edaphic.mapping.ledger import kept_tiles
 from edaphic.progress import Say, quiet
 
 HIDDEN = ".edaphic"
-_CHUNK = 1 << 20
 _PARTS = "parts.json"
 _OF = "of.txt"
 _MOST_CHANGES = 4
-_LOOK_FOR_CHILDREN = 10
 _PATIENCE_S = 1.0
 
 WHAT: Mapping[str, str] = {"run": "the folder of a run", "predict": "a folder of maps that edaphic predict made"}
@@ -42,15 +39,6 @@ WHAT: Mapping[str, str] = {"run": "the folder of a run", "predict": "a folder of
 
 Parts = Mapping[str, str]
 """What the key of a stage is made of: names such as ``recipe: maps.stats`` or ``input covs/dem.tif``, each with a hash or a version."""
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
@@ -424,49 +412,3 @@ def _alive(holder: Mapping[str, Any]) -> bool:
         return bool(abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1.0)
     except psutil.NoSuchProcess:
         return False
-
-
-@contextmanager
-def peak_memory(every_s: float = 0.05) -> Iterator[dict[str, float]]:
-    """Largest resident memory of this process and its children while the block runs, sampled; in ``["mb"]`` (10^6 bytes) afterwards.
-
-    Pages that processes share count for each of them: it is an upper bound.
-    """
-    process = psutil.Process()
-    peak = {"mb": process.memory_info().rss / 1e6}
-    stop = threading.Event()
-
-    def watch() -> None:
-        children: list[psutil.Process] = []
-        turn = 0
-        while not stop.wait(every_s):
-            if turn % _LOOK_FOR_CHILDREN == 0:
-                children = process.children(recursive=True)  # it reads the table of all processes
-            turn += 1
-            peak["mb"] = max(peak["mb"], (process.memory_info().rss + sum(map(_resident, children))) / 1e6)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        stop.set()
-        watcher.join()
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:  # it has ended
-        return 0
-
-
-def machine() -> dict[str, Any]:
-    """The machine in a few words, for ``run.json``."""
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "python": platform.python_version(),
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -11,34 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from odc.geo.geobox import GeoBox
 
-from edaphic import __version__, covariates, profiles, recipe, virtual
+from edaphic import __version__, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.files import write_text
-from edaphic.manifest import HIDDEN, Manifest, Parts, key_of, machine, open_run
+from edaphic.machine import machine
+from edaphic.manifest import HIDDEN, Manifest, Parts, key_of, open_run
 from edaphic.mapping.place import Place, read_memory
 from edaphic.mapping.plan import bounded_blocks
 from edaphic.mapping.room import check_room, full_disk_told, taken
 from edaphic.progress import Listener, silent
 from edaphic.recipe import Recipe
-from edaphic.stages import (
-    ON_DEMAND,
-    PARTS,
-    STAGES,
-    Job,
-    check_makings,
-    check_maps,
-    check_monte_carlo,
-    check_years,
-    grid_of,
-    heeded,
-    sources_of,
-    stages_of,
-)
+from edaphic.stages import ON_DEMAND, PARTS, STAGES, Job, check, heeded, stages_of
 from edaphic.stages.inputs import inputs_of
-from edaphic.stages.size import Size, size_of
-from edaphic.stages.soil import read_checked
+from edaphic.stages.job import named_parts
+
+__all__ = ["check", "demo", "rebuild_report", "run", "summary_lines"]
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio", "pyproj", "odc-geo", "geopandas", "matplotlib")
 DECIDING = ("numpy", "scikit-learn", "numba", "scipy", "rasterio", "pandas")
@@ -48,157 +35,6 @@ DEMO_FOLDERS = ("input", "run")
 
 LEAST_SHARE = 0.2
 """Part of the estimated room on disk without which maps clearly cannot be written: masks and compression may spare the rest."""
-
-
-def check(recipe_path: Path, place: Place | None = None) -> tuple[Recipe, Size]:
-    """Everything that can be known before the work starts.
-
-    Parameters
-    ----------
-    recipe_path : Path
-    place : Place, optional
-        Where tiles will be computed; threads on all cores of this machine unless given.
-
-    Raises
-    ------
-    EdaphicError
-        All faults of the recipe; or, if it can be read, all faults of the files it names; or work that the memory clearly does not allow.
-    """
-    told = recipe.load(recipe_path)
-    faults = recipe.check_files(told, recipe_path)
-    readings: list[profiles.SourceRead] = []
-    for source in told.profiles.sources:
-        files = [recipe.table_file(name) for name in (source.horizons, source.sites) if name]
-        if all(file is None or recipe.resolve(told, recipe_path, file).is_file() for file in files):  # what is missing has been said
-            readings.append(read_checked(source, lambda value: recipe.address(told, recipe_path, value)))
-    faults += [fault for reading in readings for fault in reading.faults]
-    faults += _check_independent(told, recipe_path) + _check_weights(told, readings)
-    rows = [sum(reading.counts[0] for reading in readings), sum(reading.counts[1] for reading in readings)]
-    if faults:
-        raise EdaphicError(faults)
-    try:
-        grid = grid_of(told, recipe_path)
-    except EdaphicError as fault:
-        raise EdaphicError([*faults, *fault.faults]) from fault
-    dated = sources_of(told, recipe_path)
-    sources = [covariates.labelled_source(entry) for entry in dated]
-    faults += covariates.check_dates(dated) + covariates.check_sources(sources, grid) + check_years(told, dated)
-    kinds = {entry.source.name: entry.source.kind for entry in dated} | {layer.name: layer.kind for layer in recipe.made_covariates(told)}
-    faults += _check_names(told, kinds)
-    made_faults, made_notes = check_makings(told, recipe_path)
-    faults += made_faults
-    map_faults, map_notes = check_maps(told, recipe_path, grid)
-    faults += _check_others(told, recipe_path, grid) + map_faults
-    monte_carlo_faults, monte_carlo = check_monte_carlo(told, kinds, grid, rows[0])
-    faults += monte_carlo_faults
-    raw = pd.concat([reading.table for reading in readings], ignore_index=True)
-    outside = _share_outside(raw, grid)
-    carried = set.intersection(*(set(source.covariates) for source in told.profiles.sources))
-    if outside == 1 and not set(kinds) <= carried:
-        faults.append(_all_outside(raw, grid))
-    if faults:
-        raise EdaphicError(faults)
-    # The sources have been checked above: they are opened only.
-    layers = tuple(covariates.open_any(source, grid) for source in sources)
-    faults, suspects = covariates.nodata_doubts(covariates.Stack(grid, layers))
-    if faults:
-        raise EdaphicError(faults)
-    notes = profiles.doubts(raw) + covariates.class_doubts(sources) + _first(suspects) + made_notes + map_notes + monte_carlo
-    if outside > 0.2:
-        notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
-    size = size_of(told, grid, layers, len(kinds), rows, place or Place(threads=os.cpu_count() or 1))
-    lines = [line for reading in readings for line in reading.understood]
-    contents = [
-        (source.horizons, _content_hash(reading.table))
-        for source, reading in zip(told.profiles.sources, readings, strict=True)
-        if recipe.table_file(source.horizons) is None
-    ]
-    return told, replace(size, values=(*lines, *profiles.value_lines(raw)), notes=tuple(notes), contents=tuple(contents))
-
-
-def _check_weights(told: Recipe, readings: Sequence[profiles.SourceRead]) -> list[str]:
-    """The column of weights is one of the tables."""
-    name = told.model.weights
-    if name in ("none", "error") or any(reading.faults or name in reading.table for reading in readings):
-        return []  # what a table could not give has been said
-    return [f"model.weights: {name!r} is no column of the tables of profiles; expected none, error or a column of numbers"]
-
-
-def _check_independent(told: Recipe, recipe_path: Path) -> list[str]:
-    """Tables of the profiles that the model is scored at."""
-    faults: list[str] = []
-    for entry in told.evidence.independent:
-        for source in entry.sources:
-            files = [recipe.table_file(name) for name in (source.horizons, source.sites) if name]
-            if all(file is None or recipe.resolve(told, recipe_path, file).is_file() for file in files):  # what is missing has been said
-                read = read_checked(source, lambda value: recipe.address(told, recipe_path, value))
-                faults += [f"evidence.independent: {entry.name}: {fault}" for fault in read.faults]
-    return faults
-
-
-def _first(notes: Sequence[str], most: int = 5) -> list[str]:
-    """The first of many like notes."""
-    return [*notes[:most], *([f"and {len(notes) - most} more covariates likewise"] if len(notes) > most else [])]
-
-
-def _content_hash(table: pd.DataFrame) -> str:
-    """SHA-256 of what was read: a database has no file to hash."""
-    return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
-
-
-def _share_outside(horizons: pd.DataFrame, grid: GeoBox) -> float:
-    """Share of profiles whose place is known and lies outside the grid; 0 where no place is known (cleaning tells that)."""
-    places = horizons.drop_duplicates("profile_id")[["lon", "lat"]].dropna()
-    row, _ = covariates.cells_of(grid, places["lon"].to_numpy(), places["lat"].to_numpy())
-    return float((row < 0).mean()) if len(places) else 0.0
-
-
-def _all_outside(horizons: pd.DataFrame, grid: GeoBox) -> str:
-    lon, lat = horizons["lon"], horizons["lat"]
-    box = grid.geographic_extent.boundingbox
-    return (
-        f"profiles: all places (longitude {lon.min():.4g} to {lon.max():.4g}, latitude {lat.min():.4g} to {lat.max():.4g}) lie outside "
-        f"the grid (longitude {box.left:.4g} to {box.right:.4g}, latitude {box.bottom:.4g} to {box.top:.4g}); expected profiles on the "
-        "grid (are crs, x and y right?)"
-    )
-
-
-def _check_names(told: Recipe, kinds: Mapping[str, str]) -> list[str]:
-    """Names that only the files behind a pattern can tell."""
-    asked = [("maps.mask", name) for name in told.maps.mask]
-    asked += [("account.by", by) for by in told.account.by if isinstance(by, str)]
-    asked += [("evidence.by", by) for by in told.evidence.by]
-    asked += [("evidence.independent.strata", entry.strata) for entry in told.evidence.independent if entry.strata is not None]
-    asked += [("model.zones", told.model.zones)] if told.model.zones is not None else []
-    lost = [
-        f"model.screen.keep: {name!r}, which is no covariate; expected names of covariates"
-        for name in told.model.screen.keep
-        if name not in kinds
-    ]
-    return lost + [
-        f"{where}: {name!r}, which is {'a continuous covariate' if name in kinds else 'no covariate'}; "
-        f"expected a covariate of kind class"
-        for where, name in asked
-        if kinds.get(name) != "class"
-    ]
-
-
-def _check_others(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
-    """Rasters and polygons of the account."""
-    account = told.account
-    rasters = [(entry.name, entry.path) for entry in account.compare] + [(entry.name, entry.path) for entry in told.evidence.products]
-    rasters += [(f"truth {i + 1}", entry.path) for i, entry in enumerate(account.truth)]
-    rasters += [(by.name, by.path) for by in account.by if isinstance(by, recipe.ByRaster)]
-    others = [covariates.Source(name, recipe.resolve(told, recipe_path, path)) for name, path in rasters]
-    faults = covariates.check_sources(others, grid)
-    for by in account.by:
-        if isinstance(by, recipe.ByPolygons):
-            path = recipe.resolve(told, recipe_path, by.path)
-            try:
-                covariates.rasterise(path, by.column, grid, covariates.Window(0, 0, 1, 1))
-            except EdaphicError as fault:
-                faults += fault.faults
-    return faults
 
 
 def run(
@@ -252,8 +88,7 @@ def run(
     told, size = check(recipe_path, place)
     for note in size.notes:
         hear.step(f"note: {note}", 0, 1)
-    stages = stages_of(told)
-    names = list(stages)
+    names = list(stages_of(told))
     if until is not None and until not in names:
         raise RunError(f"--until {until}: no such stage; expected one of {', '.join(names)}")
     wanted = names[: names.index(until) + 1] if until else names
@@ -278,30 +113,33 @@ def run(
         manifest.head.update(_head(job, dict(sorted(item for files in named.values() for item in files.items()))))
         write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))
         for name in wanted:
-            parts = _parts(job, name, manifest, named[name])
-            key = _key(job, name, manifest, named[name])
-            if manifest.unchanged(name, key):
-                manifest.mark(name, "done")
-                manifest.tidy(name)
-                hear.stage(name, "unchanged, skipped")
-                continue
-            hear.stage(name, manifest.why_again(name, key, parts))
-            for later in names[names.index(name) + 1 :]:
-                manifest.mark(later, "stale")
-            body = stages[name]
-            with full_disk_told(out):
-                stamp = manifest.run_stage(
-                    name,
-                    key,
-                    lambda work, partial, body=body: body(job, work, partial),  # type: ignore[misc]
-                    parts=parts,
-                    inputs=inputs.stages[name],
-                    say=hear.step,
-                )
-                manifest.write_run_json(names)
-            hear.end(stamp["seconds"])
+            _run_stage(job, manifest, name, named[name], inputs.stages[name], hear)
         manifest.write_run_json(names)
     return out
+
+
+def _run_stage(
+    job: Job, manifest: Manifest, name: str, inputs: Mapping[str, str], files: Sequence[Path], hear: Listener
+) -> None:
+    """One stage, unless nothing that it is made of has changed; the stages after it are then to be done anew."""
+    stages = stages_of(job.recipe)
+    names = list(stages)
+    parts = _parts(job, name, manifest, inputs)
+    key = _key(job, name, manifest, inputs)
+    if manifest.unchanged(name, key):
+        manifest.mark(name, "done")
+        manifest.tidy(name)
+        hear.stage(name, "unchanged, skipped")
+        return
+    hear.stage(name, manifest.why_again(name, key, parts))
+    for later in names[names.index(name) + 1 :]:
+        manifest.mark(later, "stale")
+    with full_disk_told(job.out):
+        stamp = manifest.run_stage(
+            name, key, lambda work, partial: stages[name](job, work, partial), parts=parts, inputs=files, say=hear.step
+        )
+        manifest.write_run_json(names)
+    hear.end(stamp["seconds"])
 
 
 def _replaced(out: Path, told: Recipe) -> list[str]:
@@ -435,9 +273,7 @@ def _named(job: Job, path: Path) -> str:
 def _parts(job: Job, stage: str, manifest: Manifest, inputs: Mapping[str, str]) -> Parts:
     """What the key of a stage is made of, each with a name that a user knows."""
     found = {"edaphic": job.version} | {name: str(job.libraries[name]) for name in sorted(job.libraries)}
-    for part, value in heeded(job.recipe, PARTS[stage]).items():
-        inner = {f"{part}.{key}": own for key, own in value.items()} if isinstance(value, dict) else {part: value}
-        found |= {f"recipe: {name}": key_of({"": own})[:16] for name, own in inner.items()}
+    found |= named_parts(job.recipe, PARTS[stage])
     found |= {f"input {name}": digest[:16] for name, digest in sorted(inputs.items())}
     return found | {f"stage {name}": manifest.outputs_digest(name)[:16] for name in _before(job.recipe, stage)}
 

@@ -11,6 +11,8 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from edaphic.model import packed
 from edaphic.model import traverse as module
 from edaphic.model.forest import Forest, Settings, flatten, train
+from edaphic.model.leaves import SHARE_BITS
+from edaphic.model.members import members_of
 from edaphic.model.packed import pack
 from edaphic.model.traverse import Said, Wish, bytes_needed, cell_order, predict, traverse
 
@@ -254,7 +256,7 @@ def test_one_value_of_each_leaf(forest, made):
     every = traverse(forest, made[2], DEPTHS, Wish(wish.levels))
     assert np.median(np.abs(said.quantiles[..., 1] / every.quantiles[..., 1] - 1)) < 0.2
     assert np.isin(said.quantiles, forest.values).all()
-    _, drawn, _ = pack(forest).members(forest, "one")
+    drawn = members_of(forest, "one").record >> SHARE_BITS
     for leaf in range(0, len(drawn), 97):
         assert drawn[leaf] in forest.member_rank[forest.leaf_start[leaf] : forest.leaf_start[leaf + 1]]
 
@@ -265,7 +267,7 @@ def test_values_of_leaves_are_drawn_by_their_share():
         stumps([1.0] * leaves), leaf_start=np.arange(leaves + 1) * 2, member_rank=np.tile(np.array([0, 1], np.int32), leaves),
         member_share=np.tile(np.array([0.25, 0.75], np.float32), leaves), values=np.array([1.0, 2.0]),
     )  # fmt: skip
-    assert pack(forest).members(forest, "one")[1].mean() == pytest.approx(0.75, abs=0.01)
+    assert (members_of(forest, "one").record >> SHARE_BITS).mean() == pytest.approx(0.75, abs=0.01)
 
 
 def test_a_forest_is_packed_once_and_forgotten_with_it(made):

@@ -6,11 +6,12 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+
+@kernel  # type: ignore[untyped-decorator]
 def _summed(values: NDArray[np.float64], cells: NDArray[np.intp], every: bool, found: NDArray[np.float64]) -> None:
     """Sum of each row over cells (or all), and what its rounding lost (Neumaier 1974)."""
     for row in range(values.shape[0]):

@@ -15,12 +15,11 @@ from edaphic.account.maps import Layer, MapReader, Reader, check_shape, layer_na
 from edaphic.account.sums import Sums
 from edaphic.covariates.grid import Window, cell_area_m2, windows
 from edaphic.errors import RasterError
+from edaphic.mapping.regional import UNCLASSIFIED, check_codes
 from edaphic.units import KG_PER_TG, M2_PER_KM2
 
 Code = int | str
 """Code of a class; "" for all cells, "unclassified" for those without one."""
-
-UNCLASSIFIED = "unclassified"
 
 STOCK_COLUMNS = (
     "by",
@@ -256,8 +255,7 @@ def _check_names(classes: Sequence[ClassLayer]) -> None:
 
 def _split(name: str, codes: NDArray[np.floating]) -> Iterator[tuple[str, Code, NDArray[np.intp]]]:
     """Cells of each code of a window, in order; those without a code under :data:`UNCLASSIFIED`."""
-    if odd := int(np.count_nonzero((codes != np.rint(codes)) & ~np.isnan(codes))):
-        raise RasterError(f"class layer {name}: {odd} codes are no whole numbers; was it resampled as a continuous layer?")
+    check_codes(name, codes)
     order = np.argsort(codes, kind="stable")  # NaN last
     ranked = codes[order]
     starts = np.flatnonzero(np.r_[True, (ranked[1:] != ranked[:-1]) & ~(np.isnan(ranked[1:]) & np.isnan(ranked[:-1]))])

@@ -30,6 +30,19 @@ app = typer.Typer(
 INTERRUPTED = 130
 CORES = os.cpu_count() or 1
 
+Threads = Annotated[int, typer.Option(help="Threads; the results do not depend on their number.", min=1)]
+Workers = Annotated[
+    int, typer.Option(help="Dask worker processes of this machine that compute the tiles of maps.", min=0, show_default="none: threads")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers compute the tiles: tcp://10.0.0.5:8786.", show_default="none"),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="What all processes here may have at their peak, such as 4GB.", show_default="half of what is free, for maps"),
+]
+
 
 @app.callback(invoke_without_command=True)
 def _main(version: Annotated[bool, typer.Option("--version", help="Say the version and leave.")] = False) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edaphic.cli.app import CORES, app, listening
+from edaphic.cli.app import CORES, Memory, Scheduler, Threads, Workers, app, listening
 from edaphic.mapping.place import Place, read_memory
 from edaphic.verbs import predict as verbs
 
@@ -34,10 +34,10 @@ def predict(
     like: Annotated[
         Path | None, typer.Option(help="Raster whose grid the maps take.", show_default="the recipe's, or that of the covariates")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Tiles at a time in this process; the maps do not depend on it.", min=1)] = CORES,
-    workers: Annotated[int, typer.Option(help="Dask workers on this machine, in place of threads.", min=0)] = 0,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.", show_default=False)] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory of all processes, such as 4GB.", show_default="half of what is free")] = None,
+    threads: Threads = CORES,
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    memory: Memory = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Make all maps anew.")] = False,
 ) -> None:
     """Maps from a stored model, on its own ground or elsewhere. What was interrupted goes on where it stopped."""

@@ -9,24 +9,12 @@ from typing import Annotated
 import typer
 
 from edaphic import recipe, run
-from edaphic.cli.app import CORES, app, listening
+from edaphic.cli.app import CORES, Memory, Scheduler, Threads, Workers, app, listening
 from edaphic.mapping.place import Place, read_memory
 from edaphic.stages import STAGES
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe in YAML.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="RECIPE_run in this folder")]
-Threads = Annotated[int, typer.Option(help="Threads; the results do not depend on their number.", min=1)]
-Workers = Annotated[
-    int, typer.Option(help="Dask worker processes of this machine that compute the tiles of maps.", min=0, show_default="none: threads")
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers compute the tiles: tcp://10.0.0.5:8786.", show_default="none"),
-]
-Memory = Annotated[
-    str | None,
-    typer.Option(help="What all processes here may have at their peak, such as 4GB.", show_default="half of what is free, for maps"),
-]
 
 
 @app.command(epilog="Example: edaphic demo -o demo-run")

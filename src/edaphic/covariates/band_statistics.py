@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from numba import njit
 from numpy.typing import NDArray
 from rasterio._env import get_gdal_config, set_gdal_config
 from rasterio._err import CPLE_BaseError
@@ -20,6 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as Pixels
 
+from edaphic.compiled import kernel
 from edaphic.errors import RasterError
 
 COG_TILE = 512
@@ -82,7 +82,7 @@ def bounded_cache() -> Iterator[None]:
         set_gdal_config("GDAL_CACHEMAX", before)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel  # type: ignore[untyped-decorator]
 def _gather(stored: NDArray[Any], nodata: float, found: NDArray[np.float64]) -> None:
     """Add cells (rows, columns) to count, mean, squares about the mean, smallest and largest (Chan, Golub and LeVeque 1983)."""
     for row in range(stored.shape[0]):

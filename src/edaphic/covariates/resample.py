@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from affine import Affine
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.covariates.window import apply
 
 Float = NDArray[np.float64]
@@ -128,7 +128,7 @@ def detail(cols: Float, rows: Float) -> float:
 # ``wraps`` turns a column beyond one end of the block into the same column beyond the other.
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _column(col: int, start: int, width: int, wraps: int) -> int:
     """Column of the block, or -1 where the block does not have it."""
     at = col - start
@@ -137,7 +137,7 @@ def _column(col: int, start: int, width: int, wraps: int) -> int:
     return at if 0 <= at < width else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def nearest(block: Float, row0: int, col0: int, col: Float, row: Float, wraps: int, out: Float) -> None:
     """Value of the source cell in which each place lies; ``out`` (n,) keeps what it holds elsewhere."""
     height, width = block.shape
@@ -150,7 +150,7 @@ def nearest(block: Float, row0: int, col0: int, col: Float, row: Float, wraps: i
             out[k] = block[r, c]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bilinear(block: Float, row0: int, col0: int, col: Float, row: Float, wraps: int, out: Float) -> None:
     """Linear interpolation between the four source cells around each place, where the place's own cell has a value."""
     height, width = block.shape
@@ -178,13 +178,13 @@ def bilinear(block: Float, row0: int, col0: int, col: Float, row: Float, wraps: 
         out[k] = total / weights
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _signed_area(x: Float, y: Float) -> float:
     """Area of a quadrilateral, from its diagonals; negative if it is turned the other way."""
     return float(0.5 * ((x[2] - x[0]) * (y[3] - y[1]) - (x[3] - x[1]) * (y[2] - y[0])))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_side(share: Float, x0: float, y0: float, x1: float, y1: float) -> None:
     """Add one side of a polygon to a table of signed areas, whose running sums along rows are the shares of the cells.
 
@@ -211,7 +211,7 @@ def _add_side(share: Float, x0: float, y0: float, x1: float, y1: float) -> None:
             share[r, c + 1] += signed * middle
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shares(share: Float, x: Float, y: Float, high: int, wide: int) -> None:
     """Fill a table with the signed areas of a footprint; running sums along its rows are the shares of the cells."""
     share[:high, : wide + 1] = 0.0
@@ -220,7 +220,7 @@ def _shares(share: Float, x: Float, y: Float, high: int, wide: int) -> None:
         _add_side(share, x[i], y[i], x[j], y[j])
 
 
-@njit(cache=True, nogil=True, inline="always")  # a call for each cell would cost up to a tenth
+@kernel(inline="always")  # a call for each cell would cost up to a tenth
 def _footprint(cols: Float, rows: Float, share: Float) -> tuple[int, int, int, int, float, Float]:
     """First row and column of the source under a footprint (4,), how many there are, its signed area, and its table of signed areas.
 
@@ -235,7 +235,7 @@ def _footprint(cols: Float, rows: Float, share: Float) -> tuple[int, int, int, i
     return top, left, high, wide, _signed_area(x, y), share
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def average(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps: int, out: Float) -> None:
     """Mean of the source cells in each footprint (n, 4), weighted by the area shared.
 
@@ -262,7 +262,7 @@ def average(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps:
             out[k] = total / weights
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mode(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps: int, out: Float) -> None:
     """Class with the largest share of each footprint (n, 4), by the area shared; of classes with equal shares the smallest code.
 
@@ -300,7 +300,7 @@ def mode(block: Float, row0: int, col0: int, cols: Float, rows: Float, wraps: in
             out[k] = _largest(codes, areas, known)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _largest(codes: Float, areas: Float, known: int) -> float:
     """Code with the largest area; areas that differ by rounding only are equal."""
     most, found = 0.0, np.inf

@@ -19,12 +19,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
+from edaphic.compiled import kernel
 from edaphic.covariates.window import Window, centres
 from edaphic.errors import ModelError
 
@@ -151,7 +151,7 @@ def _places_km(grid: GeoBox, window: Window, cells: NDArray[np.intp]) -> NDArray
     return np.round(np.where(np.isfinite(places), places, 0.0) * _MILLIMETRES) / _MILLIMETRES
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _around(places):  # type: ignore[no-untyped-def]  # compiled
     n = places.shape[0]
     around = np.empty((n, 27, 3), dtype=np.int64)
@@ -183,7 +183,7 @@ _ONE, _TWO = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _mix(z):  # type: ignore[no-untyped-def]  # compiled
     z = z + _GOLDEN
     z = (z ^ (z >> _S30)) * _ONE
@@ -191,7 +191,7 @@ def _mix(z):  # type: ignore[no-untyped-def]  # compiled
     return z ^ (z >> _S31)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _chain(first, second, third):  # type: ignore[no-untyped-def]  # compiled
     return _mix(_mix(_mix(first) ^ second) ^ third)
 
@@ -201,7 +201,7 @@ def _key(seed: int, realisation: int, stream: int) -> np.uint64:
     return np.uint64(_chain(np.uint64(seed), np.uint64(realisation), np.uint64(stream)))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _normals(keys, nodes):  # type: ignore[no-untyped-def]  # compiled
     out = np.empty((nodes.shape[0], keys.shape[0]))
     for i in range(nodes.shape[0]):
@@ -212,7 +212,7 @@ def _normals(keys, nodes):  # type: ignore[no-untyped-def]  # compiled
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _blend(index, weight, normals):  # type: ignore[no-untyped-def]  # compiled
     n, around = index.shape
     streams = normals.shape[1]
@@ -229,7 +229,7 @@ def _blend(index, weight, normals):  # type: ignore[no-untyped-def]  # compiled
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _inverse_normal(p):  # type: ignore[no-untyped-def]  # compiled
     """Quantile of the standard normal distribution: AS 241, PPND16."""
     q = p - 0.5

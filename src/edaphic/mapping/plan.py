@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
@@ -264,8 +264,7 @@ def _with_notes(plan: Plan, place: Place, first: tuple[int, int], kept: tuple[in
         notes.append(f"maps.window: tiles of {window} x {window} cells need more memory than is allowed; they are smaller")
     if 0 < plan.workers < place.lanes:
         notes.append(f"{plan.workers} tiles at a time instead of {place.lanes}: more do not fit into the memory that is allowed")
-    object.__setattr__(plan, "notes", tuple(notes))
-    return plan
+    return replace(plan, notes=tuple(notes))
 
 
 def _sizes(grid: GeoBox, layers: Sequence[AnyLayer], place: Place, window: int | None, wide: bool) -> list[tuple[int, int]]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from edaphic.compiled import kernel
 from edaphic.covariates.grid import Window, cell_area_m2
 from edaphic.covariates.polygons import rasterise
 from edaphic.covariates.sources import AnyLayer
@@ -37,6 +37,19 @@ TOGETHER = 256
 UNCLASSIFIED = "unclassified"
 Group = tuple[str, str]
 """Division and code of a class; ("all", "") for all cells."""
+
+
+def check_codes(name: str, codes: NDArray[np.floating]) -> None:
+    """Refuse codes of classes that are no whole numbers; NaN is none.
+
+    Raises
+    ------
+    RasterError
+    """
+    if odd := int(np.count_nonzero((codes != np.rint(codes)) & ~np.isnan(codes))):
+        raise RasterError(
+            f"class layer {name}: {odd} codes are no whole numbers; expected those of classes (was it resampled as a continuous layer?)"
+        )
 
 
 @dataclass(frozen=True)
@@ -63,8 +76,7 @@ class Division:
             found = np.asarray(rasterise(self.polygons, self.column, grid, window)[0])
         else:
             found = self.layer.read(window)
-        if odd := int(np.count_nonzero((found != np.rint(found)) & ~np.isnan(found))):
-            raise RasterError(f"class layer {self.name}: {odd} codes are no whole numbers; was it resampled as a continuous layer?")
+        check_codes(self.name, found)
         return found
 
 
@@ -103,7 +115,7 @@ def mean_cell_m2(grid: GeoBox) -> float:
     return area if np.isfinite(area) and area > 0 else abs(grid.affine.a * grid.affine.e) or 1.0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def weighted_sums(values, areas, cells):  # type: ignore[no-untyped-def]  # compiled
     """Sums over some cells of values (r, m) times areas (m,), each product rounded to a whole number: int64 (r,); NaN is left out."""
     out = np.zeros(values.shape[0], dtype=np.int64)
@@ -200,8 +212,7 @@ def total_tables(
     Parameters
     ----------
     totals : Totals
-        Of all tiles.
-        Its columns are the realisations, the percentiles, and the area of the cells that have a value.
+        Of all tiles; its columns are the realisations, the percentiles, and the area of the cells that have a value.
     regions : Regions
     intervals : sequence of (top_cm, bottom_cm)
     levels : sequence of float

@@ -5,7 +5,6 @@ Nothing here asks the network. Links are relative, so that a folder of maps can 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -26,7 +25,7 @@ from shapely.geometry import MultiPolygon, Polygon, mapping
 from shapely.geometry.polygon import orient
 
 from edaphic.errors import GridError, RasterError
-from edaphic.files import write_text
+from edaphic.files import sha256_of, write_text
 from edaphic.mapping.info import MapInfo
 
 CATALOGUE = "catalog.json"
@@ -132,7 +131,7 @@ def _lattice_box(grid: GeoBox) -> tuple[float, float, float, float]:
     found = _to_wgs84(grid, col.ravel(), row.ravel())
     lon, lat = found[:, np.isfinite(found).all(axis=0)]
     if not lon.size:
-        raise GridError("grid: no part of it lies on the globe; check its CRS and bounds")
+        raise GridError("grid: no part of it lies on the globe; expected another CRS or other bounds")
     return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
 
@@ -235,7 +234,7 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
         There is no such map.
     """
     if not final.is_file():
-        raise RasterError(f"{final}: no such file; a STAC item is written beside a finished map")
+        raise RasterError(f"{final}: no such file; expected a finished map, beside which a STAC item is written")
     geometry, bbox = footprint(grid)
     first, last = info.period or UNKNOWN_PERIOD
     properties = {f"edaphic:{key.lower().removeprefix('edaphic_')}": str(info.tags[key]) for key in sorted(info.tags)}
@@ -259,12 +258,10 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
 
 
 def _map_asset(final: Path, info: MapInfo) -> pystac.Asset:
-    with final.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     facts: dict[str, Any] = {
         "bands": [_band(final, info)],
         "file:size": final.stat().st_size,
-        "file:checksum": f"1220{digest}",  # multihash: 0x12 is SHA-256, 0x20 its length
+        "file:checksum": f"1220{sha256_of(final)}",  # multihash: 0x12 is SHA-256, 0x20 its length
     }
     if info.classes:
         facts["classification:classes"] = [
@@ -343,7 +340,7 @@ def _catalogue(name: str, title: str, description: str, root: Mapping[str, str],
 def _readable(path: Path, folder: Path, faults: list[str]) -> dict[str, Any]:
     """An item of the folder, empty where it is none."""
     if path.parent.resolve() != folder.resolve():
-        faults.append(f"{path}: lies outside {folder}; the catalogue links items of its own folder")
+        faults.append(f"{path}: lies outside {folder}; expected an item of the folder of the catalogue")
         return {}
     try:
         item: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

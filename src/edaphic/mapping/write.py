@@ -96,7 +96,7 @@ def finish_cog(
     if encoding == "float32":
         return finish(tmp, final, words, threads=threads, keep=keep)
     if grid is None:
-        raise RasterError(f"{final}: no grid; whole numbers need one")
+        raise RasterError(f"{final}: no grid; expected that of the map, which whole numbers need")
     exact = statistics(tmp, max(1, threads))
     coding = coding_for(exact.minimum, exact.maximum, whole=bool(info.classes))
     if not info.classes:

@@ -145,7 +145,7 @@ def _answer_block(model: SoilModel, features: NDArray[np.float32], wish: Wish, a
     if wish.error:
         _errors(out, model, said, own, total)
     if model.whole is not None:
-        _whole(out, model, said, asked, wish, own, np.broadcast_to(total, (layers, n)))
+        _whole(out, model, said, asked, wish, np.broadcast_to(total, (layers, n)))
     return out
 
 
@@ -165,7 +165,7 @@ def _places(levels: tuple[float, ...], wanted: tuple[float, ...]) -> list[int]:
     return [levels.index(level) for level in wanted]
 
 
-def _whole(out: Answers, model: SoilModel, said: Said, asked: Wish, wish: Wish, own: Array, total: Array) -> None:
+def _whole(out: Answers, model: SoilModel, said: Said, asked: Wish, wish: Wish, total: Array) -> None:
     """Fill in the whole depth, after its layers."""
     layers = len(total)
     # Layers as they are answered, so that those add up to the last bit; contents by thickness.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+
+from edaphic.compiled import kernel
 
 WORD = 64
 U = np.uint64
@@ -55,7 +56,7 @@ def ones(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), build
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def everyone(words, n):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """The first n cells."""
     for w in range(words.shape[0]):
@@ -63,7 +64,7 @@ def everyone(words, n):  # type: ignore[no-untyped-def]  # compiled: numba infer
         words[w] = ~U(0) if left >= WORD else (U(1) << U(max(left, 0))) - U(1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def part_bits(values, limit, here, left, right):  # type: ignore[no-untyped-def]  # compiled
     """Part a set in two; how many are not above the limit. ``left`` may be ``here``."""
     went = U(0)
@@ -77,7 +78,7 @@ def part_bits(values, limit, here, left, right):  # type: ignore[no-untyped-def]
     return np.int64(went)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def as_list(words, lists, begin):  # type: ignore[no-untyped-def]  # compiled
     """Write the cells of a set as a list."""
     at = U(begin)

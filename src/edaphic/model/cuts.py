@@ -14,7 +14,8 @@ number generators, OOPSLA, 453-472).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from edaphic.compiled import kernel
 
 BINS = 256
 FEW_BINS = 64
@@ -37,30 +38,30 @@ _U11, _U27, _U30, _U31, _U32 = (np.uint64(bits) for bits in (11, 27, 30, 31, 32)
 # --- random numbers --------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mixed(z):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     z = (z ^ (z >> _U30)) * _MIX_1
     z = (z ^ (z >> _U27)) * _MIX_2
     return z ^ (z >> _U31)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def seeded(state, seed, tree):  # type: ignore[no-untyped-def]  # compiled
     state[0] = _mixed(_mixed(np.uint64(seed) + _GOLDEN) ^ (np.uint64(tree) * _GOLDEN + _MIX_1))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def draw(state):  # type: ignore[no-untyped-def]  # compiled
     state[0] += _GOLDEN
     return _mixed(state[0])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def below(state, count):  # type: ignore[no-untyped-def]  # compiled
     return np.int64(((draw(state) >> _U32) * np.uint64(count)) >> _U32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def uniform(state):  # type: ignore[no-untyped-def]  # compiled
     return np.float64(draw(state) >> _U11) * (1.0 / 9007199254740992.0)
 
@@ -71,13 +72,13 @@ def uniform(state):  # type: ignore[no-untyped-def]  # compiled
 # D^2 (1 / L + 1 / (W - L)).
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gain(drawn, left, total):  # type: ignore[no-untyped-def]  # compiled
     right = total - left
     return drawn * drawn * total / (left * right) if right > 0.0 else -1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def small_sort(rank, m, low, short, key):  # type: ignore[no-untyped-def]  # compiled
     """As :func:`radix_sort`, for few rows: the place of a row is the number of rows before it, counted without a branch."""
     for i in range(m):
@@ -90,7 +91,7 @@ def small_sort(rank, m, low, short, key):  # type: ignore[no-untyped-def]  # com
         key[np.uint32(place)] = (np.int64(rank[i]) << 32) | i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ordered_cut(key, count, pull, mass, drawn, left, rows, m, total, leaf):  # type: ignore[no-untyped-def]  # compiled
     """Every threshold between ``count`` rows in order: gain of the best, the rank left of it and the rank right of it.
 
@@ -112,7 +113,7 @@ def ordered_cut(key, count, pull, mass, drawn, left, rows, m, total, leaf):  # t
     return best, below, above
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def binned_cut(rank, pull, mass, m, low, high, total, leaf, bins):  # type: ignore[no-untyped-def]  # compiled
     """Best edge among bins of equal width: gain, first ranks of the bins left and right of it, the width as a shift, fullest bin."""
     shift = 0
@@ -130,7 +131,7 @@ def binned_cut(rank, pull, mass, m, low, high, total, leaf, bins):  # type: igno
     return best, low + (below << shift), low + (above << shift), shift, fullest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _edge(bins, count, m, total, leaf):  # type: ignore[no-untyped-def]  # compiled
     """Best edge between bins that hold rows, and the rows of the fullest bin."""
     best, below, above, last, fullest = -1.0, 0, 0, -1, 0.0
@@ -151,7 +152,7 @@ def _edge(bins, count, m, total, leaf):  # type: ignore[no-untyped-def]  # compi
     return best, below, above, fullest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refined_cut(rank, pull, mass, m, below, above, shift, total, leaf, key, spare):  # type: ignore[no-untyped-def]
     """Every threshold between the rows of the two bins at an edge: the ranks left and right of the best."""
     width = 1 << shift
@@ -170,14 +171,14 @@ def refined_cut(rank, pull, mass, m, below, above, shift, total, leaf, key, spar
     return first, second
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pack(rank, m, key):  # type: ignore[no-untyped-def]  # compiled
     """Rank and position of each row in one number."""
     for i in range(m):
         key[i] = (np.int64(rank[i]) << 32) | i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def radix_sort(key, m, low, high, spare):  # type: ignore[no-untyped-def]  # compiled
     """Packed rows in the order of their ranks, which are ``low`` to ``high``, ties as they stand; eight bits of the rank at a time."""
     shift = 0
@@ -196,7 +197,7 @@ def radix_sort(key, m, low, high, spare):  # type: ignore[no-untyped-def]  # com
         shift += 8
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def random_cut(rank, pull, mass, m, levels, low, high, total, leaf, state):  # type: ignore[no-untyped-def]  # compiled
     """One threshold drawn between the smallest and the largest value: gain, threshold, first rank right of it."""
     least, most = np.float64(levels[low]), np.float64(levels[high])
@@ -215,7 +216,7 @@ def random_cut(rank, pull, mass, m, levels, low, high, total, leaf, state):  # t
     return _gain(drawn, left, total), threshold, cut
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_above(levels, low, high, threshold):  # type: ignore[no-untyped-def]  # compiled
     """First rank whose value is above a threshold, between ``low`` (not above) and ``high`` (above)."""
     while high - low > 1:
@@ -227,7 +228,7 @@ def first_above(levels, low, high, threshold):  # type: ignore[no-untyped-def]  
     return high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def middle_of(below, above):  # type: ignore[no-untyped-def]  # compiled
     """Middle of two values as float32, never the upper one: what is not above it goes left."""
     middle = np.float32(0.5 * (np.float64(below) + np.float64(above)))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.model.bits import WORD, as_list, everyone, part_bits
 
 U = np.uint64
@@ -83,7 +83,7 @@ def words(cells: int) -> int:
     return -(-cells // WORD)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def preorder(roots, feature, threshold, left, right):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """Trees with the left child right behind its parent, their leaves in that order and where those of each tree start, and the number of
     splits on the longest way.
@@ -118,7 +118,7 @@ def preorder(roots, feature, threshold, left, right):  # type: ignore[no-untyped
     return root_to, feature_to[:at], threshold_to[:at], right_to[:at], leaf_of[: first[-1]], first, longest
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def descend(root, nodes, block, room, reached):  # type: ignore[no-untyped-def]  # compiled
     """Send the cells down one tree and write the numbers of the leaves that they reach into ``reached`` (d, n)."""
     threshold, feature, right = nodes.threshold, nodes.feature, nodes.right
@@ -196,7 +196,7 @@ def descend(root, nodes, block, room, reached):  # type: ignore[no-untyped-def] 
                     node += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lower(depths, which, limit):  # type: ignore[no-untyped-def]  # compiled
     """Depths, as bits, that go left."""
     lower = 0
@@ -206,7 +206,7 @@ def _lower(depths, which, limit):  # type: ignore[no-untyped-def]  # compiled
     return lower
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _part(values, limit, lists, begin, other, n):  # type: ignore[no-untyped-def]  # compiled
     # Left from the front, right from the back, one store for each cell and no branch; out of place, since a store into the list that is
     # being read makes the processor wait. U: an unsigned index is not tested for being negative.
@@ -219,7 +219,7 @@ def _part(values, limit, lists, begin, other, n):  # type: ignore[no-untyped-def
     return np.int64(left)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _arrive(leaf, lists, begin, n, mask, reached):  # type: ignore[no-untyped-def]  # compiled
     for d in range(reached.shape[0]):
         if mask >> d & 1:
@@ -228,7 +228,7 @@ def _arrive(leaf, lists, begin, n, mask, reached):  # type: ignore[no-untyped-de
                 row[U(lists[U(begin + i)])] = leaf
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _walk(start, nodes, block, lists, begin, n, mask, reached):  # type: ignore[no-untyped-def]  # compiled
     q = block.features.shape[0]
     for d in range(reached.shape[0]):

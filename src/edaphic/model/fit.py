@@ -190,7 +190,7 @@ def fit(
             forest, errors[here] = rows.take(here).grow(settings, target, seed + i, workers)
         except ModelError as fault:
             where = ", ".join(interval_name(layers[j]) for j in group) + " cm"
-            raise ModelError(f"{where}: {fault}") from fault
+            raise ModelError([f"{where}: {line}" for line in fault.faults]) from fault
         forests.append(forest)
     model = SoilModel(name, target, form, tuple(layers), whole, encoder, tuple(forests), settings, seed, {"raised": raised})
     if len(layers) > 1 and depth and settings.little_bags == 0:

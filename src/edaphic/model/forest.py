@@ -30,6 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 FEWEST_ROWS = 10
+"""Fewest rows that a forest is grown on."""
 
 
 def train(

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.model.cuts import (
     BINS,
     FULL,
@@ -127,7 +127,7 @@ def part_of_features(coded: Coded, columns: Sequence[int]) -> Coded:
     return Coded(coded.codes[list(columns)], np.concatenate(levels), starts)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def make_nodes(rows, leaf):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """Room for the largest tree of so many rows."""
     leaves = max(1, rows // leaf)
@@ -138,7 +138,7 @@ def make_nodes(rows, leaf):  # type: ignore[no-untyped-def]  # compiled: numba i
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def make_space(rows, others, features):  # type: ignore[no-untyped-def]  # compiled
     """Room for nodes of so many rows, and so many others that go down with them."""
     return Space(
@@ -147,7 +147,7 @@ def make_space(rows, others, features):  # type: ignore[no-untyped-def]  # compi
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bag(state, inside, distinct, weights, drawn, rows):  # type: ignore[no-untyped-def]  # compiled
     """Draw as many rows as there are in ``inside``, with replacement; ``distinct`` are these without repeats, in order.
 
@@ -166,7 +166,7 @@ def bag(state, inside, distinct, weights, drawn, rows):  # type: ignore[no-untyp
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def half_of(state, groups, count, order, taken, inside):  # type: ignore[no-untyped-def]  # compiled
     """Draw half of ``count`` groups (the smaller half); ``inside`` gets their rows, in order; returns the number of rows.
 
@@ -186,7 +186,7 @@ def half_of(state, groups, count, order, taken, inside):  # type: ignore[no-unty
     return rows
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gather(codes, rows, start, m, rank):  # type: ignore[no-untyped-def]  # compiled
     """Ranks of a node's rows in one feature; the smallest and the largest."""
     low = high = np.int32(codes[rows[start]])
@@ -198,7 +198,7 @@ def _gather(codes, rows, start, m, rank):  # type: ignore[no-untyped-def]  # com
     return np.int64(low), np.int64(high)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weigh(fitted, drawn, rows, start, m, pull, mass):  # type: ignore[no-untyped-def]  # compiled
     """Pulls and masses of a node's rows; its mass, its mean, and whether all its values are one."""
     total, moment = 0.0, 0.0
@@ -218,7 +218,7 @@ def _weigh(fitted, drawn, rows, start, m, pull, mass):  # type: ignore[no-untype
     return total, mean, not varied
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _try(space, m, low, high, total, leaf):  # type: ignore[no-untyped-def]  # compiled
     """Best threshold of the feature whose ranks are in ``space.rank``: gain, ranks left and right of it, width of the bins (0: exact)."""
     if m > SMALL:
@@ -233,7 +233,7 @@ def _try(space, m, low, high, total, leaf):  # type: ignore[no-untyped-def]  # c
     return gain, left, right, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split(codes, levels, starts, rows, start, m, total, rule, space, state):  # type: ignore[no-untyped-def]  # compiled
     """Best split among the features drawn: gain (below 0: none), feature, threshold, first rank right of it.
 
@@ -272,7 +272,7 @@ def _split(codes, levels, starts, rows, start, m, total, rule, space, state):  #
     return best, feature, threshold, right
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _part(codes, rows, start, m, cut, spare):  # type: ignore[no-untyped-def]  # compiled
     """Rows that go left first, either side in its order; how many go left."""
     left = right = 0
@@ -290,7 +290,7 @@ def _part(codes, rows, start, m, cut, spare):  # type: ignore[no-untyped-def]  #
     return left
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def grow_tree(  # type: ignore[no-untyped-def]  # compiled
     codes, levels, starts, fitted, drawn, rows, count, others, ask, answers, rule, space, nodes, gains, state
 ):
@@ -332,14 +332,14 @@ def grow_tree(  # type: ignore[no-untyped-def]  # compiled
     return number, leaves
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _push(stack, top, start, m, depth, parent, other, asked):  # type: ignore[no-untyped-def]  # compiled
     """A node to come; ``parent`` where it is a right child."""
     stack[top, 0], stack[top, 1], stack[top, 2] = start, m, depth
     stack[top, 3], stack[top, 4], stack[top, 5] = parent, other, asked
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def grow_trees(  # type: ignore[no-untyped-def]  # compiled
     codes, levels, starts, values, fitted, weights, groups, bag_size, rule, seed, first, last, oob
 ):
@@ -397,7 +397,7 @@ def grow_trees(  # type: ignore[no-untyped-def]  # compiled
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _left_out(drawn, others, times):  # type: ignore[no-untyped-def]  # compiled
     """Rows that a tree does not use; their number."""
     count = 0
@@ -409,7 +409,7 @@ def _left_out(drawn, others, times):  # type: ignore[no-untyped-def]  # compiled
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _outside(groups, taken, others, times):  # type: ignore[no-untyped-def]  # compiled
     """Rows of groups that a bag does not hold; their number."""
     count = 0
@@ -421,7 +421,7 @@ def _outside(groups, taken, others, times):  # type: ignore[no-untyped-def]  # c
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_leaves(leaf_start, leaves, rows, drawn, values, fitted, mean, mean_fit, member, share):  # type: ignore[no-untyped-def]
     """Means, members and shares of the leaves of one tree."""
     for leaf in range(leaves):

@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
+
+from edaphic.compiled import kernel
 
 LEVELS = (0.0, 0.005, 0.025, 0.05, 0.1, 0.175, 0.25, 0.375, 0.5, 0.625, 0.75, 0.825, 0.9, 0.95, 0.975, 0.995, 1.0)
 """Levels at which the quantile function of a layer is asked for. Between them it is straight against the normal score of the level, which
@@ -122,7 +123,7 @@ def joint_quantiles(
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _joint(cells, factors, below, share, levels, out):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     draws, layers = below.shape
     total, ordered, start = np.empty(draws), np.empty(draws), np.empty(BINS + 1, np.int64)
@@ -150,7 +151,7 @@ def _joint(cells, factors, below, share, levels, out):  # type: ignore[no-untype
             out[cell, k] = left + (at - first) * (right - left)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _range(total):  # type: ignore[no-untyped-def]  # compiled
     low = high = total[0]
     for d in range(1, len(total)):
@@ -160,7 +161,7 @@ def _range(total):  # type: ignore[no-untyped-def]  # compiled
     return low, high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bins(total, low, high, place, start, ordered):  # type: ignore[no-untyped-def]  # compiled
     """Values by bin of equal width; ``place[b]`` says whether bin b stands in order yet."""
     scale = BINS / (high - low)
@@ -180,7 +181,7 @@ def _bins(total, low, high, place, start, ordered):  # type: ignore[no-untyped-d
     place[:BINS] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _member(ordered, place, start, rank):  # type: ignore[no-untyped-def]  # compiled
     """The value of a rank; the bin that holds it is sorted when it is first asked for."""
     low, high = 0, BINS

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.model.structure import Forest
 
 CELLS = 16
@@ -91,7 +91,7 @@ def quantile_bytes(forest: Forest, depths: int) -> int:
     return sums + sums // 2 + 4 * forest.trees * (CELLS * depths + 2) + 4 * BATCH * (most + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def member_quantiles(leaves, members, pooled, values, shift, levels, out):  # type: ignore[no-untyped-def]  # compiled
     """Quantiles of the members of the leaves of n cells at d depths.
 
@@ -133,7 +133,7 @@ def member_quantiles(leaves, members, pooled, values, shift, levels, out):  # ty
     return seen  # or the touches would be left out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _changed(before, after, other):  # type: ignore[no-untyped-def]  # compiled
     """Leaves before and after where they are not the same, and their number."""
     count = 0
@@ -143,7 +143,7 @@ def _changed(before, after, other):  # type: ignore[no-untyped-def]  # compiled
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add(leaves, sign, members, groups, weight):  # type: ignore[no-untyped-def]  # compiled
     """Add the members of some leaves, or take them off (sign -1).
 
@@ -172,7 +172,7 @@ def _add(leaves, sign, members, groups, weight):  # type: ignore[no-untyped-def]
     return seen
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_classes(weight, shift, sums):  # type: ignore[no-untyped-def]  # compiled
     total = 0
     for c in range(sums.shape[0]):
@@ -184,7 +184,7 @@ def _sum_classes(weight, shift, sums):  # type: ignore[no-untyped-def]  # compil
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _seek(total, levels, trees, pooled, targets, part):  # type: ignore[no-untyped-def]  # compiled
     """Sums of shares that reach the quantiles: from the first member on, and reached by the last."""
     for k in range(levels.shape[0]):
@@ -198,7 +198,7 @@ def _seek(total, levels, trees, pooled, targets, part):  # type: ignore[no-untyp
             targets[0, k] = max(np.int64(1), min(target, total))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read(weight, sums, shift, targets, values, out):  # type: ignore[no-untyped-def]  # compiled
     """The smallest value at which the sum reaches each target; targets ascend."""
     c, before, r, running = 0, np.int64(0), 0, np.int64(0)

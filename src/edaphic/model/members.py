@@ -13,10 +13,10 @@ import threading
 import weakref
 from typing import Literal, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.model.leaves import SHARE_BITS, UNIT, drawn_counts, one_of_each
 from edaphic.model.structure import Forest
 
@@ -97,7 +97,7 @@ def members_bytes(forest: Forest, leaf: Leaf) -> int:
     return 8 * int(_first(forest, leaf)[-1]) * _width(forest, leaf) + 24 * leaves + 28 * drawn + (40 * leaves if leaf == "one" else 0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill(start, member, share, unit, first, width, record):  # type: ignore[no-untyped-def]  # compiled
     for leaf in range(first.shape[0] - 1):
         begin, count = start[leaf], start[leaf + 1] - start[leaf]

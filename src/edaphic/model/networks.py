@@ -15,6 +15,8 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from edaphic.compiled import kernel
+
 LANES = 64
 """Cells side by side."""
 REGISTER_BITS = 256
@@ -89,7 +91,7 @@ def _fold(_context: Any, batch: Any, least: Any, most: Any, _column: Any, size: 
     return types.void(batch, least, most, types.uint64, size), build
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fold(batch, least, most):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """Fold the rows of a batch, each of LANES numbers, into the smallest and the greatest so far; each column by itself.
 

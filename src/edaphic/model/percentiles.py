@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.model.networks import LANES, fold
 
 MOST_KEPT = 32
@@ -67,7 +67,7 @@ def clear(both: Ends) -> None:
     both.least[:], both.most[:] = least, most
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fold_trees(says, least, most, spare):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """Fold what trees say (trees, LANES) into the ends (kept, LANES); ``spare`` (2, LANES)."""
     trees, size = says.shape[0], least.shape[0]
@@ -81,7 +81,7 @@ def fold_trees(says, least, most, spare):  # type: ignore[no-untyped-def]  # com
         _insert_most(most, spare[1])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def from_ends(least, most, trees, table, low, high, part, front, out):  # type: ignore[no-untyped-def]  # compiled
     """Percentiles (n, levels) from the ends (blocks, kept, LANES) of values, or of places in ``table`` where it is not empty."""
     n, size = out.shape[0], least.shape[1]
@@ -96,7 +96,7 @@ def from_ends(least, most, trees, table, low, high, part, front, out):  # type: 
                 out[start + i, k] = _between(a, b, part[k], table)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _insert_least(least, row):  # type: ignore[no-untyped-def]  # compiled
     for r in range(least.shape[0]):
         a = least[r]
@@ -106,7 +106,7 @@ def _insert_least(least, row):  # type: ignore[no-untyped-def]  # compiled
             row[i] = y if x < y else x
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _insert_most(most, row):  # type: ignore[no-untyped-def]  # compiled
     for r in range(most.shape[0] - 1, -1, -1):
         a = most[r]
@@ -116,14 +116,14 @@ def _insert_most(most, row):  # type: ignore[no-untyped-def]  # compiled
             row[i] = x if x < y else y
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _between(a, b, part, table):  # type: ignore[no-untyped-def]  # compiled
     x, y = (table[np.int64(a)], table[np.int64(b)]) if table.shape[0] > 0 else (np.float64(a), np.float64(b))
     gap = y - x
     return y - gap * (1 - part) if part >= 0.5 else x + gap * part
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def from_all(says, table, low, high, part, out):  # type: ignore[no-untyped-def]  # compiled
     """Percentiles (n, levels) of values (n / LANES or a part more, trees, LANES), or of places in ``table`` where it is not empty."""
     trees, n = says.shape[1], out.shape[0]
@@ -145,7 +145,7 @@ def from_all(says, table, low, high, part, out):  # type: ignore[no-untyped-def]
             out[i, k] = _between(pair[0], pair[1], part[k], table)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _into_bins(own, bins, counts):  # type: ignore[no-untyped-def]  # compiled
     """Bins of equal width; the greater a number the later its bin, so the order of bins is that of the numbers."""
     least, greatest = own[0], own[0]
@@ -162,7 +162,7 @@ def _into_bins(own, bins, counts):  # type: ignore[no-untyped-def]  # compiled
         counts[bins[t]] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _bin_of(counts, wanted):  # type: ignore[no-untyped-def]  # compiled
     below = 0
     for b in range(counts.shape[0] - 1):
@@ -172,7 +172,7 @@ def _bin_of(counts, wanted):  # type: ignore[no-untyped-def]  # compiled
     return counts.shape[0] - 1, below
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _inside(own, bins, wanted, inside):  # type: ignore[no-untyped-def]  # compiled
     """Members of a bin in ascending order; how many."""
     m = 0

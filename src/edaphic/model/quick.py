@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.errors import ModelError
 from edaphic.model.cuts import seeded
 from edaphic.model.forest import FEWEST_ROWS, Settings, rule_of, settings_faults, table_faults, train
@@ -124,7 +124,7 @@ def _all_tasks(
     return [squares[i : i + len(parts)] for i in range(0, len(squares), len(parts))]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fold_error(codes, levels, starts, fitted, weights, rule, seed, trees, inside, distinct, outside, asked):  # type: ignore[no-untyped-def]
     """Weighted sum of squared errors of one forest at the test rows."""
     n, count = len(fitted), len(distinct)

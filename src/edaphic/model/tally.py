@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.model.descent import descend
 from edaphic.model.networks import LANES
 from edaphic.model.percentiles import Ends, fold_trees
@@ -62,7 +62,7 @@ class Kept(NamedTuple):
     numbers: NDArray[np.int32]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def add_trees(nodes, leaves, block, room, reached, weights, bag, sums, kept):  # type: ignore[no-untyped-def]  # compiled
     """Send a block down all trees and add up what they say.
 
@@ -102,7 +102,7 @@ def add_trees(nodes, leaves, block, room, reached, weights, bag, sums, kept):  #
                 _fold(kept.totals, end - begin, part, kept.total_ends, spare_total)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _say(t, leaves, reached, weights, part, says, sums):  # type: ignore[no-untyped-def]  # compiled
     """What a tree says of a chunk."""
     own, layers = slice(leaves.first[t], leaves.first[t + 1]), reached.shape[0]
@@ -119,7 +119,7 @@ def _say(t, leaves, reached, weights, part, says, sums):  # type: ignore[no-unty
         _total(says, weights[:, part], layers, size)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _keep(t, leaves, reached, part, says, kept, block, row):  # type: ignore[no-untyped-def]  # compiled
     """Keep what a tree says of a chunk, from that block of LANES cells on, in that row."""
     own, layers, size = slice(leaves.first[t], leaves.first[t + 1]), reached.shape[0], part.stop - part.start
@@ -135,14 +135,14 @@ def _keep(t, leaves, reached, part, says, kept, block, row):  # type: ignore[no-
             kept.totals[0, block + at // LANES, row, : end - at] = says[layers, at:end]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _keep_ranks(t, leaves, codes, ranks, block, row):  # type: ignore[no-untyped-def]  # compiled
     table = leaves.rank[leaves.first[t] : leaves.first[t + 1]]
     for at in range(0, codes.shape[0], LANES):
         _look_up(table, codes[at : at + LANES], ranks[block + at // LANES, row])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fold(says, trees, part, ends, spare):  # type: ignore[no-untyped-def]  # compiled
     first = part.start // LANES
     for d in range(says.shape[0]):
@@ -150,13 +150,13 @@ def _fold(says, trees, part, ends, spare):  # type: ignore[no-untyped-def]  # co
             fold_trees(says[d, block, :trees], ends.least[d, first + block], ends.most[d, first + block], spare)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _look_up(table, codes, to):  # type: ignore[no-untyped-def]  # compiled
     for i in range(codes.shape[0]):
         to[i] = table[U(codes[i])]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _total(says, weights, layers, size):  # type: ignore[no-untyped-def]  # compiled
     total = says[layers]
     for d in range(layers):
@@ -165,7 +165,7 @@ def _total(says, weights, layers, size):  # type: ignore[no-untyped-def]  # comp
             total[i] = row[i] * weight[i] if d == 0 else total[i] + row[i] * weight[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add(says, first, plain, one, two):  # type: ignore[no-untyped-def]  # compiled
     for r in range(plain.shape[0]):
         b, c, d, e = first[r], plain[r], one[r], two[r]
@@ -186,7 +186,7 @@ def _add(says, first, plain, one, two):  # type: ignore[no-untyped-def]  # compi
                     e[i] += off * off
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_plain(says, plain):  # type: ignore[no-untyped-def]  # compiled
     for r in range(says.shape[0]):
         a, c = says[r], plain[r]
@@ -194,7 +194,7 @@ def _add_plain(says, plain):  # type: ignore[no-untyped-def]  # compiled
             c[i] += a[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_to_bag(says, t, bag, bags, part, sums):  # type: ignore[no-untyped-def]  # compiled
     of_bag, one, two = bags.says[:, part], bags.one[:, part], bags.two[:, part]
     if t % bag == 0:
@@ -213,7 +213,7 @@ def _add_to_bag(says, t, bag, bags, part, sums):  # type: ignore[no-untyped-def]
         )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _close_bag(of_bag, one, two, first_bag, bag, is_first, bag_one, bag_two, within):  # type: ignore[no-untyped-def]  # compiled
     for r in range(one.shape[0]):
         for i in range(one.shape[1]):

@@ -1,16 +1,14 @@
-"""The compiled forest: mean, spread and quantiles of many rows in one pass.
+"""The compiled forest over the cells of a tile: mean, spread and quantiles at several depths in one pass.
 
-Each row goes down every tree once. The leaves it reaches give, in the same pass, the mean of their means, the spread of
-those means over the trees, and a weight for every training value, from which the quantiles are read. Sums run over the trees in their
-order, row by row, so results do not depend on the number of threads or on how rows are cut into tiles.
+Each cell goes down every tree once, in blocks that are parted at each split. Sums run over the trees in their order, cell by cell, so
+results do not depend on the number of threads or on how cells are cut into tiles. Rows that stand in no order are asked by
+:func:`predict`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,14 +16,15 @@ from edaphic.model.bits import WORD
 from edaphic.model.descent import SPARE, Block, Room, room, words
 from edaphic.model.forest import Forest
 from edaphic.model.leaves import member_quantiles, quantile_bytes
-from edaphic.model.members import members_bytes, members_of
+from edaphic.model.members import Leaf, members_bytes, members_of
 from edaphic.model.networks import LANES
 from edaphic.model.packed import Packed, pack
 from edaphic.model.percentiles import clear, ends, from_all, from_ends, ranked
+from edaphic.model.rows import Prediction, predict
 from edaphic.model.tally import CHUNK, GROUP, Kept, Sums, add_trees
 
-BLOCK = 256
-"""Rows that go down one tree before the next."""
+__all__ = ["BLOCK_CELLS", "MOST_DEPTHS", "Prediction", "Said", "Wish", "bytes_needed", "cell_order", "predict", "traverse"]
+
 SQUARE = 128
 BLOCK_CELLS = SQUARE * SQUARE
 """Cells that are parted together: the more, the less a node costs each of them; numbers of cells take 16 bits."""
@@ -35,20 +34,6 @@ TOGETHER = 8
 """Fewest trees that a block goes down before they are added up: so sums are fetched less often."""
 MOST_DEPTHS = 32
 """Depths of one pass; more are asked in several."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a forest says of n rows, in the unit of its training values.
-
-    ``mean`` (n,); ``mean_fit`` (n,): mean on the scale on which the trees were grown; ``spread`` (n,): standard deviation of the
-    trees' means; ``quantiles`` (n, k).
-    """
-
-    mean: NDArray[np.float64]
-    mean_fit: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    quantiles: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -64,7 +49,7 @@ class Wish:
 
     levels: tuple[float, ...] = ()
     tree_levels: tuple[float, ...] = ()
-    leaf: Literal["all", "one", "pooled"] = "all"
+    leaf: Leaf = "all"
     error: bool = False
 
 
@@ -216,23 +201,27 @@ def _answer(
         said.between[:, part] = np.maximum(sums.bag_two - sums.bag_one * sums.bag_one / count, 0.0) / (count - 1)
         said.within[:, part] = sums.within / count
     if wish.tree_levels:
-        rank = ranked(wish.tree_levels, trees)
-        order = (rank.low, rank.high, rank.part)
-        for d in range(rows):
-            says, both, at, table = (
-                (kept.ranks, kept.rank_ends, d, packed.ascending) if d < layers else (kept.totals, kept.total_ends, 0, np.empty(0))
-            )
-            out = said.tree_quantiles[d, part]
-            if rank.size:
-                from_ends(both.least[at], both.most[at], trees, table, *order, rank.front, out)
-            else:
-                from_all(says[at], table, *order, out)
+        _percentiles(packed, kept, wish, trees, layers, said.tree_quantiles[:, part])
     if wish.levels:
         levels = np.asarray(wish.levels, dtype=np.float64)
         member_quantiles(
             kept.numbers[:, :, :n], members_of(forest, wish.leaf), wish.leaf == "pooled", forest.values, packed.shift, levels,
             said.quantiles[:, part],
         )  # fmt: skip
+
+
+def _percentiles(packed: Packed, kept: Kept, wish: Wish, trees: int, layers: int, out: NDArray[np.float64]) -> None:
+    """Percentiles of what the trees say of a block, (rows, n, levels): of leaves through their ranks, of totals themselves."""
+    rank = ranked(wish.tree_levels, trees)
+    order = (rank.low, rank.high, rank.part)
+    for d in range(len(out)):
+        says, both, at, table = (
+            (kept.ranks, kept.rank_ends, d, packed.ascending) if d < layers else (kept.totals, kept.total_ends, 0, np.empty(0))
+        )
+        if rank.size:
+            from_ends(both.least[at], both.most[at], trees, table, *order, rank.front, out[d])
+        else:
+            from_all(says[at], table, *order, out[d])
 
 
 def bytes_needed(forest: Forest, cells: int, depths: int, wish: Wish, total: bool = False) -> int:
@@ -266,134 +255,3 @@ def cell_order(keep: NDArray[np.bool_]) -> NDArray[np.intp]:
             rows, columns = np.nonzero(keep[top : top + SQUARE, left : left + SQUARE])
             parts.append((rows + top) * width + columns + left)
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.intp)
-
-
-def predict(
-    forest: Forest, features: NDArray[np.float32], levels: tuple[float, ...] = (), workers: int = 1
-) -> Prediction:
-    """Predict rows.
-
-    A quantile at level p is the smallest training value whose weight, added to that of all smaller values, reaches p; the
-    weight of a value is the mean over the trees of its share in the leaf that the row reaches.
-
-    Parameters
-    ----------
-    forest : Forest
-    features : float32 (n, q)
-        No NaN.
-    levels : tuple of float
-        Levels of the quantiles, between 0 and 1, ascending.
-    workers : int
-        Threads.
-
-    Returns
-    -------
-    Prediction
-
-    Raises
-    ------
-    ValueError
-        Levels are not ascending or not within 0 and 1.
-    """
-    wanted = np.asarray(levels, dtype=np.float64)
-    if len(wanted) and (np.any(np.diff(wanted) < 0) or wanted[0] < 0 or wanted[-1] > 1):
-        raise ValueError(f"levels {levels}: expected ascending numbers between 0 and 1")
-    n = len(features)
-    out = Prediction(np.empty(n), np.empty(n), np.empty(n), np.empty((n, len(wanted))))
-    threads = max(1, min(workers, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
-        _traverse(
-            np.ascontiguousarray(features, dtype=np.float32),
-            forest.roots,
-            forest.feature,
-            forest.threshold,
-            forest.left,
-            forest.right,
-            forest.leaf_mean,
-            forest.leaf_mean_fit,
-            forest.leaf_start,
-            forest.member_rank,
-            forest.member_share,
-            forest.values,
-            wanted,
-            threads,
-            out.mean,
-            out.mean_fit,
-            out.spread,
-            out.quantiles,
-        )
-    finally:
-        numba.set_num_threads(before)
-    return out
-
-
-@numba.njit(parallel=True, cache=True, nogil=True)
-def _traverse(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
-    features, roots, feature, threshold, left, right, leaf_mean, leaf_mean_fit, leaf_start, member_rank, member_share,
-    values, levels, chunks, mean, mean_fit, spread, quantiles,
-):  # fmt: skip
-    n = features.shape[0]
-    trees = roots.shape[0]
-    rows = (n + chunks - 1) // chunks
-    for chunk in numba.prange(chunks):
-        weight = np.zeros(values.shape[0])
-        reached = np.empty((BLOCK, trees), dtype=np.int64)
-        end = min(n, (chunk + 1) * rows)
-        for start in range(chunk * rows, end, BLOCK):
-            size = min(BLOCK, end - start)
-            # A tree stays in the cache while a block of rows goes down it; sums still run over the trees, row by row.
-            for t in range(trees):
-                for i in range(size):
-                    node = roots[t]
-                    while feature[node] >= 0:
-                        if features[start + i, feature[node]] <= threshold[node]:
-                            node = left[node]
-                        else:
-                            node = right[node]
-                    reached[i, t] = left[node]
-            for i in range(size):
-                row = start + i
-                total = 0.0
-                total_fit = 0.0
-                for t in range(trees):
-                    total += leaf_mean[reached[i, t]]
-                    total_fit += leaf_mean_fit[reached[i, t]]
-                mean[row] = total / trees
-                mean_fit[row] = total_fit / trees
-                square = 0.0
-                for t in range(trees):
-                    square += (leaf_mean[reached[i, t]] - mean[row]) ** 2
-                spread[row] = np.sqrt(square / trees)
-                if levels.shape[0] > 0:
-                    for t in range(trees):
-                        leaf = reached[i, t]
-                        for m in range(leaf_start[leaf], leaf_start[leaf + 1]):
-                            weight[member_rank[m]] += member_share[m]
-                    _quantiles(weight, values, levels, trees, quantiles[row])
-                    for t in range(trees):
-                        leaf = reached[i, t]
-                        for m in range(leaf_start[leaf], leaf_start[leaf + 1]):
-                            weight[member_rank[m]] = 0.0
-
-
-@numba.njit(cache=True, nogil=True)
-def _quantiles(weight, values, levels, trees, out):  # type: ignore[no-untyped-def]  # compiled
-    # Shares are float32: the sum over a leaf may miss 1 by a few units of 1e-8, hence the allowance.
-    allowance = 1e-6 * trees
-    level = 0
-    running = 0.0
-    last = 0
-    for r in range(weight.shape[0]):
-        if weight[r] > 0.0:
-            running += weight[r]
-            last = r
-            while level < levels.shape[0] and running >= levels[level] * trees - allowance:
-                out[level] = values[r]
-                level += 1
-            if level == levels.shape[0]:
-                return
-    while level < levels.shape[0]:
-        out[level] = values[last]
-        level += 1

@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 
 from edaphic.model.answering import Answers, answer_layers, nothing_said
 from edaphic.model.fit import Interval, SoilModel, Target, TrainingTable, answer
-from edaphic.model.forest import Settings
+from edaphic.model.forest import FEWEST_ROWS, Settings
 from edaphic.model.traverse import Prediction, Wish
-
-FEWEST_ROWS = 10
-"""Fewest rows of an interval that a forest is grown on."""
 
 
 @dataclass(frozen=True)

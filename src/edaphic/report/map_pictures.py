@@ -17,7 +17,7 @@ from edaphic.report.maps import MapImage, read_image
 from edaphic.report.pictures import Layer, Picture, cells_for_each, picture_of, with_values
 from edaphic.report.plausibility import MapFacts
 from edaphic.report.style import CHANCES, VALUES, WIDTHS
-from edaphic.report.words import capital, layer_text, listing, number, percent, quantity, unit_text
+from edaphic.report.words import capital, layer_text, listing, number, percent, period_words, quantity, unit_text
 
 _SPREADS = {
     "se": "standard error of the mean",
@@ -91,7 +91,7 @@ def layer_maps(run: RunFolder, target: Target) -> list[LayerPictures]:
 
 def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int, *, shown: bool) -> LayerPictures:
     mean = read_image(layer.paths["mean"], cells)
-    title = layer_text(*layer.depth) + (f", {_years(layer.period)}" if layer.period else "")
+    title = layer_text(*layer.depth) + (f", {period_words(layer.period)}" if layer.period else "")
     low, high = map_figures.stretch_limits(mean.values)
     label = f"{target.name} ({target.unit})" if target.unit else target.name
     pictures = [
@@ -118,10 +118,6 @@ def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int, *, 
     facts = MapFacts(mean.mean(), _lowest(mean), lowest_bound, ordered, mean.reduction <= 1.0)
     note = "" if len(pictures) > 1 else "This run has no map of the uncertainty of this layer."
     return LayerPictures(title, layer.depth, tuple(pictures), facts, note, tuple(others), _rows(run, layer, target, shown), shown)
-
-
-def _years(period: str) -> str:
-    return period.replace("-", "–")
 
 
 def _rounding(image: MapImage) -> float:
@@ -233,7 +229,7 @@ def _rows(run: RunFolder, lead: MapLayer, target: Target, shown: bool) -> tuple[
         colours = WIDTHS if stat in _SPREADS else CHANCES
         label = name + (unit if stat in _SPREADS else "")
         rows.append(_row(run, lead, stat, f"{capital(name)} by period", label, colours, [dated[p] for p in kept]))
-    left = [_years(period) for period in known if period not in kept]
+    left = [period_words(period) for period in known if period not in kept]
     note = f" Not drawn: {listing(left)}." if left else ""
     return tuple(PanelRow(r.title, r.bar, r.panels, r.note + note, shown and i == 0) for i, r in enumerate(rows))
 
@@ -283,10 +279,10 @@ def _width(layer: MapLayer, cells: int) -> MapImage | None:
 
 def _panel(run: RunFolder, layer: MapLayer, stat: str, image: MapImage, colours: Colormap, limits: tuple[float, float]) -> Picture:
     of_all = layer.period not in run.periods
-    title = _years(layer.period) if not of_all else "mean of the periods"
+    title = period_words(layer.period) if not of_all else "mean of the periods"
     return picture_of(
         f"map_{stat}_{layer.stem}_small.png",
         map_figures.panel_map(image, title=title, colours=colours, limits=limits),
-        f"Small map of {_years(layer.period)}{', mean of the periods' if of_all else ''}: mean {number(image.mean())}.",
+        f"Small map of {period_words(layer.period)}{', mean of the periods' if of_all else ''}: mean {number(image.mean())}.",
         f"Mean of the map {number(image.mean())}.",
     )

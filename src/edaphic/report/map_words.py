@@ -133,7 +133,7 @@ def _error_of(path: Path) -> float:
         with rasterio.open(path) as file:
             return float(file.tags().get("EDAPHIC_ROUNDING_ERROR", math.nan))
     except (RasterioError, ValueError) as error:
-        raise RasterError(f"{path}: cannot be read ({error}); expected a GeoTIFF") from None
+        raise RasterError(f"{path}: cannot be read ({error}); expected a GeoTIFF") from error
 
 
 # Tables ------------------------------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "budget_words": " ".join(budget.defaults_words(run)),
         "maps": maps,
         "map_facts": map_words.map_facts(run, target),
-        "reduction": _reduction(run, maps),
+        "reduction": _reduction(maps),
         "designs": evidence.designs_told(run),
         "target": target,
         "nominal": percent(interval_of(run)),
@@ -254,12 +254,10 @@ def _subtitle(run: RunFolder, target: Target) -> str:
     return " · ".join(parts)
 
 
-def _reduction(run: RunFolder, maps: list[LayerPictures]) -> str:
+def _reduction(maps: list[LayerPictures]) -> str:
     if not maps or all(layer.facts.every_cell for layer in maps):
         return ""
-    return (
-        "The maps are drawn smaller than they are: each drawn cell is the mean of several. The full maps are in maps/."
-    )
+    return "The maps are drawn smaller than they are: each drawn cell is the mean of several. The full maps are in maps/."
 
 
 def _bounds_words(run: RunFolder) -> str:

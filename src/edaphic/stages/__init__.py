@@ -10,14 +10,14 @@ from types import MappingProxyType
 
 from edaphic.recipe import Recipe
 from edaphic.stages.account import stage_account, stage_report
-from edaphic.stages.covering import check_years, stage_covariates
+from edaphic.stages.checking import check
+from edaphic.stages.covering import stage_covariates
 from edaphic.stages.evidence import stage_evidence
 from edaphic.stages.job import PARTS, Job, grid_of, heeded, sources_of
 from edaphic.stages.learning import stage_model
-from edaphic.stages.making import check_makings, stage_rasters
-from edaphic.stages.mapped import check_maps
+from edaphic.stages.making import stage_rasters
 from edaphic.stages.maps import stage_maps
-from edaphic.stages.montecarlo import check_monte_carlo, stage_montecarlo
+from edaphic.stages.montecarlo import stage_montecarlo
 from edaphic.stages.soil import stage_profiles
 
 STAGES: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType(
@@ -46,7 +46,4 @@ def stages_of(recipe: Recipe) -> dict[str, Callable[[Job, Path, Path], None]]:
     return {name: STAGES[name] for name in names[:after]} | asked | {name: STAGES[name] for name in names[after:]}
 
 
-__all__ = [
-    "ON_DEMAND", "PARTS", "STAGES", "Job", "check_makings", "check_maps", "check_monte_carlo", "check_years", "grid_of", "heeded",
-    "sources_of", "stages_of",
-]  # fmt: skip
+__all__ = ["ON_DEMAND", "PARTS", "STAGES", "Job", "check", "grid_of", "heeded", "sources_of", "stages_of"]

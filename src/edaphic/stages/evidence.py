@@ -31,7 +31,7 @@ from edaphic.validate.calibration import (
 )
 from edaphic.validate.coverage import coverage_groups, coverage_table
 from edaphic.validate.crossval import LEVELS, by_layer, is_whole, level_name, predict_rows, score_groups, score_table
-from edaphic.validate.designs import KnndmFolds, block_side_m, headline
+from edaphic.validate.designs import BlockFolds, KnndmFolds, block_side_m, headline
 from edaphic.validate.metrics import paired_bootstrap, scores
 from edaphic.validate.reliability import curve_table, g_statistic
 from edaphic.validate.variogram import Variogram, block_side_from
@@ -264,10 +264,11 @@ def _pair(job: Job, other: pd.DataFrame, ours: pd.DataFrame, label: str) -> pd.D
 def _facts(
     job: Job, folding: Folding, table: TrainingTable, held: Mapping[str, Held], side: float, why: str, folder: Path
 ) -> dict[str, Any]:
+    """What ``designs.json`` tells of blocks and of kNNDM, whether they were asked for or not; the distances go into ``knndm.csv``."""
     rows, place = folding.rows(table)
     block = folding.design("block", job.recipe.evidence.folds, rows)
     knndm = folding.design("knndm", job.recipe.evidence.folds, rows)
-    assert isinstance(knndm, KnndmFolds)
+    assert isinstance(block, BlockFolds) and isinstance(knndm, KnndmFolds)
     matched = knndm.facts(rows, place)
     matched.curves.to_csv(folder / "knndm.csv", index=False, lineterminator="\n")
     return {
@@ -277,7 +278,7 @@ def _facts(
         "calibrated_by": job.recipe.evidence.calibrate,
         "block_km": side / 1000.0,
         "block_side": why,
-        "blocks": len(np.unique(block.blocks(rows, place))),  # type: ignore[attr-defined]
+        "blocks": len(np.unique(block.blocks(rows, place))),
         "knndm": {
             "w_m": matched.w_m,
             "w_profile_m": matched.w_profile_m,

@@ -108,7 +108,8 @@ class Folding:
     """How rows are held back: where their profiles lie, which share a place, and the cells that stand for the map.
 
     ``sites``: lon, lat, year, zone and place by profile; ``cells``: (m, 2) lon, lat; ``block_m``: side of blocks, None for the default;
-    ``known``: folds of the evidence that were made before, for those of kNNDM take long.
+    ``known``: folds of the evidence that were made before; ``designs``: by name, folds and side of blocks, for they remember what they
+    matched, and that takes long with kNNDM.
     """
 
     job: Job
@@ -116,6 +117,7 @@ class Folding:
     cells: NDArray[np.float64]
     block_m: float | None = None
     known: dict[tuple[str, int, float | None, int], tuple[TrainingTable, Folds]] = field(default_factory=dict, compare=False, repr=False)
+    designs: dict[tuple[str, int, float | None], Design] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def intervals(self) -> NDArray[np.float64]:
@@ -135,15 +137,18 @@ class Folding:
         side = told.block_km * 1000.0 if told.block_km is not None else self.block_m
         if name == "block" and side is None:
             side = block_side_m(rows, folds)
-        return make_design(
-            name,
-            folds=folds,
-            seed=self.job.recipe.seed,
-            block_m=side,
-            prediction=self.cells,
-            period_years=told.period_years,
-            test_share=told.test_share,
-        )
+        key = (name, folds, side)
+        if key not in self.designs:
+            self.designs[key] = make_design(
+                name,
+                folds=folds,
+                seed=self.job.recipe.seed,
+                block_m=side,
+                prediction=self.cells,
+                period_years=told.period_years,
+                test_share=told.test_share,
+            )
+        return self.designs[key]
 
     def folds(self, name: str, folds: int, table: TrainingTable) -> Folds:
         """Training and test rows."""

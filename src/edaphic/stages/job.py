@@ -97,6 +97,15 @@ def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
     return found
 
 
+def named_parts(recipe: Recipe, parts: Sequence[str]) -> dict[str, str]:
+    """What is heeded, key by key: a hash of each under ``recipe: SECTION.KEY``, so that a user can be told what has changed."""
+    found: dict[str, str] = {}
+    for part, value in heeded(recipe, parts).items():
+        inner = {f"{part}.{key}": own for key, own in value.items()} if isinstance(value, dict) else {part: value}
+        found |= {f"recipe: {name}": key_of({"": own})[:16] for name, own in inner.items()}
+    return found
+
+
 @dataclass(frozen=True)
 class Job:
     """One run: the recipe and where it stands, the run folder, threads, and whom to tell of progress.

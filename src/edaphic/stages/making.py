@@ -32,7 +32,8 @@ from edaphic.covariates.terrain.local import LocalRules
 from edaphic.covariates.terrain.making import make_terrain
 from edaphic.covariates.zones import write_climate_zones
 from edaphic.errors import EdaphicError, RasterError, TableError
-from edaphic.manifest import key_of, sha256_of
+from edaphic.files import sha256_of
+from edaphic.manifest import key_of
 from edaphic.recipe import DepthMeans, Recipe, covariate_layers, is_elsewhere, made_layers, read_layer, resolve
 from edaphic.stages.covering import map_year
 from edaphic.stages.job import OF_ZONES, Job, grid_of, heeded, rasters_of, write_json

@@ -20,12 +20,8 @@ from edaphic.model.artefact import Kit
 from edaphic.recipe import GridRegion, MapMask, Recipe, is_elsewhere, resolve
 from edaphic.stages.covering import map_periods, map_year
 from edaphic.stages.job import Job
+from edaphic.units import height_unit
 from edaphic.validate.applicability import Applicability
-
-LENGTHS = {"m": "m", "metre": "m", "metres": "m", "meter": "m", "meters": "m", "mm": "mm", "km": "km", "ft": "ft"} | dict.fromkeys(
-    ("cm", "centimetre", "centimetres", "centimeter", "centimeters"), "cm"
-)
-"""What units of length are called in files."""
 
 SHALLOW_CM, DEEP_CM, LOOK = 5.0, 10_000.0, 32
 """Depths to bedrock, half of which are no more or no less than these, look like another unit; side of the places looked at, in cells."""
@@ -86,7 +82,7 @@ def _unit_doubt(told: Recipe, recipe_path: Path) -> list[str]:
     if told.maps.bedrock is None:
         return []
     said = covariates.facts(replace(_bedrock_source(told, recipe_path), unit=None)).unit
-    known = LENGTHS.get(said.strip().lower())
+    known = height_unit(said)
     if known in (None, told.maps.bedrock.unit):
         return []
     return [f"maps.bedrock: the file says that its unit is {said}, the recipe {told.maps.bedrock.unit}; the recipe counts"]

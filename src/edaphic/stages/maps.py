@@ -18,7 +18,7 @@ from edaphic.mapping.place import Place
 from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.predict import TileWork
 from edaphic.mapping.stac import statistics_of
-from edaphic.mapping.store import TileStore, kept_size
+from edaphic.mapping.store import TileStore, Work, kept_size
 from edaphic.mapping.write import BandWriter, MapInfo, publish, style_together, write_catalog
 from edaphic.model import artefact
 from edaphic.model.soil import Interval, interval_name
@@ -125,24 +125,13 @@ def write_maps(task: MapTask, partial: Path, folder: Path, key: str, place: Plac
 
 
 def _write_files(task: MapTask, store: TileStore, folder: Path, threads: int, say: Say) -> None:
-    """One file after the other; what a killed run has finished is taken as it is, and each array goes when its file is there."""
-    grid, tiles = store.plan.grid, task.tiles
+    """One file after the other, those of several periods in the same colours, then the catalogue over all."""
+    tiles = task.tiles
     written: list[tuple[MapKey, Path, MapInfo]] = []
     for number, key in enumerate(task.keys):
         say("writing maps", number, len(task.keys))
         info = task.info(key)
-        if store.finished(info.name) is None:
-            final = store.finals / f"{info.name}.tif"
-            temporary = store.finals / f"{info.name}.tmp.tif"
-            temporary.unlink(missing_ok=True)  # a run that was killed may have left half of one
-            with BandWriter(temporary, grid) as writer:
-                for tile, values in store.read(key.name, tiles):
-                    writer.write(tile, values)
-            publish(temporary, final, info, grid, encoding=task.encoding, threads=threads)
-            store.finish(info.name, final, final.with_suffix(".qml"), final.with_suffix(".json"), arrays=[key.name])
-        store.drop(key.name)
-        store.hand_over(info.name, folder)
-        written.append((key, folder / f"{info.name}.tif", info))
+        written.append((key, write_map(store, key.name, tiles, info, folder, task.encoding, threads), info))
     for stat, interval in dict.fromkeys((key.stat, key.interval) for key in task.keys):
         together = [(path, info) for key, path, info in written if (key.stat, key.interval) == (stat, interval)]
         if len(together) > 1:
@@ -150,6 +139,22 @@ def _write_files(task: MapTask, store: TileStore, folder: Path, threads: int, sa
     write_catalog(folder, [path for _, path, _ in written], name="maps", title=task.title)
     for note in _odd(tiles, [(key, path) for key, path, _ in written]):
         say(f"note: {note}", 0, 1)
+
+
+def write_map(store: TileStore, array: str, work: Work, info: MapInfo, folder: Path, encoding: Encoding, threads: int) -> Path:
+    """The file of one array; what a killed run has finished is taken as it is, and the array goes when its file is there."""
+    if store.finished(info.name) is None:
+        final = store.finals / f"{info.name}.tif"
+        temporary = store.finals / f"{info.name}.tmp.tif"
+        temporary.unlink(missing_ok=True)  # a run that was killed may have left half of one
+        with BandWriter(temporary, store.plan.grid) as writer:
+            for tile, values in store.read(array, work):
+                writer.write(tile, values)
+        publish(temporary, final, info, store.plan.grid, encoding=encoding, threads=threads)
+        store.finish(info.name, final, final.with_suffix(".qml"), final.with_suffix(".json"), arrays=[array])
+    store.drop(array)
+    store.hand_over(info.name, folder)
+    return folder / f"{info.name}.tif"
 
 
 def _odd(tiles: TileWork, maps: Sequence[tuple[MapKey, Path]]) -> list[str]:

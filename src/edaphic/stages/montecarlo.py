@@ -24,7 +24,7 @@ from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.regional import Division, Regions, Totals, mean_cell_m2, total_tables
 from edaphic.mapping.room import on_disk
 from edaphic.mapping.store import TileStore, kept_size
-from edaphic.mapping.write import BandWriter, MapInfo, publish, write_catalog
+from edaphic.mapping.write import MapInfo, write_catalog
 from edaphic.model import artefact
 from edaphic.model.bootstrap import Resampling, bootstrap_model, load_means, save_means
 from edaphic.model.learning import row_weights
@@ -34,7 +34,8 @@ from edaphic.stages.covering import build_stack, map_year
 from edaphic.stages.folding import learner_of, training
 from edaphic.stages.job import PARTS, Job, points_of, write_json
 from edaphic.stages.mapped import tile_work
-from edaphic.stages.maps import map_info
+from edaphic.stages.maps import map_info, write_map
+from edaphic.stages.size import GROW_S
 
 SECONDS = 2.5e-8
 """Of one core for one tree, layer, cell and realisation, all in, as measured (benchmarks/monte_carlo.py)."""
@@ -131,7 +132,7 @@ def check_monte_carlo(told: Recipe, kinds: Mapping[str, str], grid: GeoBox, rows
             faults.append(f"maps.monte_carlo.{key}: {length:g}; expected {expected}")
     cells, layers = grid.shape[0] * grid.shape[1], len(told.profiles.layers)
     hours = SECONDS * asked.trees * layers * cells * asked.realisations / 3600
-    grow = 4e-7 * asked.trees * rows * layers * max(1.0, 0.35 * len(kinds)) * asked.grown / 3600
+    grow = GROW_S * asked.trees * rows * layers * max(1.0, 0.35 * len(kinds)) * asked.grown / 3600
     note = (
         f"Monte Carlo: {asked.realisations:,} realisations ({asked.design}: {asked.grown:,} forests of {asked.trees} trees), roughly "
         f"{hours + grow:.2g} core hours; in proportion to cells, realisations and trees"
@@ -286,18 +287,7 @@ def _write_maps(job: Job, monte: MonteWork, store: TileStore, folder: Path, mode
         for number, (interval, stat) in enumerate(asked):
             job.say("writing Monte Carlo maps", number, len(asked))
             info, name = _info(job, interval, stat, model_sha256), array_name(stat, interval)
-            if store.finished(info.name) is None:
-                final = store.finals / f"{info.name}.tif"
-                temporary = store.finals / f"{info.name}.tmp.tif"
-                temporary.unlink(missing_ok=True)  # a run that was killed may have left half of one
-                with BandWriter(temporary, monte.grid) as writer:
-                    for tile, values in store.read(name, monte):
-                        writer.write(tile, values)
-                publish(temporary, final, info, monte.grid, encoding=job.recipe.maps.encoding, threads=job.workers)
-                store.finish(info.name, final, final.with_suffix(".qml"), final.with_suffix(".json"), arrays=[name])
-            store.drop(name)
-            store.hand_over(info.name, folder)
-            written.append(folder / f"{info.name}.tif")
+            written.append(write_map(store, name, monte, info, folder, job.recipe.maps.encoding, job.workers))
     write_catalog(folder, written, name="monte-carlo", title=f"{job.recipe.name}: Monte Carlo")
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -160,7 +161,7 @@ def search(
     return square, number
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _distances(point, block, out):  # type: ignore[no-untyped-def]
     """Squared distances of a point to the samples of a block; four columns at a time, in the order of the columns."""
     for j in range(GROUP):
@@ -172,7 +173,7 @@ def _distances(point, block, out):  # type: ignore[no-untyped-def]
             out[j] += (a * a + b * b) + (c * c + e * e)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _smallest(values, scratch):  # type: ignore[no-untyped-def]
     half = GROUP // 2
     for j in range(half):
@@ -184,7 +185,7 @@ def _smallest(values, scratch):  # type: ignore[no-untyped-def]
     return scratch[0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _nearest(cells, columns, centre, scale, weights, blocks, low, high, axes, reach, limit, square, number):  # type: ignore[no-untyped-def]
     """Nearest sample of each cell; with a limit of 0 or more also the number of samples within it."""
     count, k = blocks.shape[0], blocks.shape[1]
@@ -231,7 +232,7 @@ def _nearest(cells, columns, centre, scale, weights, blocks, low, high, axes, re
         number[i] = within
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _pairs(points, blocks, label, start, stop, limit, mean, nearest, number):  # type: ignore[no-untyped-def]
     n, distance = len(points), np.empty(GROUP)
     for i in range(start, stop):

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Transformer
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from edaphic.compiled import kernel
 from edaphic.errors import ModelError
 
 EARTH_RADIUS_M = 6_371_008.8
@@ -114,7 +114,7 @@ def _joined(points: Floats, within_m: float) -> Ints:
     return np.asarray(connected_components(graph, directed=False)[1][cell], dtype=np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _near(points: Floats, start: Ints, pairs: Ints, within2: float) -> NDArray[np.bool_]:
     """Whether two cells hold a pair of points that is near enough."""
     out = np.zeros(len(pairs), dtype=np.bool_)
@@ -186,7 +186,7 @@ def spread_over_folds(size: Ints, folds: int, seed: int) -> Ints:
     return _emptiest_first(np.asarray(size, dtype=np.int64), order.astype(np.int64), folds)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _emptiest_first(size: Ints, order: Ints, folds: int) -> Ints:
     filled = np.zeros(folds, dtype=np.int64)
     out = np.empty(len(size), dtype=np.int64)

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from edaphic.compiled import kernel
 from edaphic.errors import ModelError
 
 SCORES = ("bias", "mae", "rmse", "mec", "ccc", "r2_pearson", "rpiq", "rpd")
@@ -307,7 +307,7 @@ def _from_sums(sums: Array, quartile_range: Array, *, net: bool) -> dict[str, Ar
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _counted(drawn: NDArray[np.int64]) -> NDArray[np.float64]:
     """How often each group is in each draw."""
     out = np.zeros(drawn.shape)
@@ -317,7 +317,7 @@ def _counted(drawn: NDArray[np.int64]) -> NDArray[np.float64]:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _summed(often: Array, sums: Array) -> Array:
     """``often @ sums`` in a fixed order of addition, so that no library's threads decide the last bits."""
     draws, groups = often.shape
@@ -332,7 +332,7 @@ def _summed(often: Array, sums: Array) -> Array:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _quartile_range(often: Array, code: NDArray[np.int64], values: Array, weights: Array) -> Array:
     """Third minus first quartile of each draw; ``values`` ascend.
 

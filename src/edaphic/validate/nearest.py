@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numba import njit
 from scipy.spatial import cKDTree
 
+from edaphic.compiled import kernel
 from edaphic.validate.grouping import Floats, Ints
 
 _LISTED = 128
@@ -43,7 +43,7 @@ def wasserstein(one: Floats, other: Floats) -> float:
     return float(_area(np.sort(one), np.sort(other)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _area(one: Floats, other: Floats) -> float:
     n, m = len(one), len(other)
     i = j = 0
@@ -93,7 +93,7 @@ class OtherFolds:
         return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _from_list(distance: Floats, which: Ints, fold: Ints) -> Floats:
     out = np.full(len(fold), np.nan)
     for i in range(len(fold)):
@@ -126,7 +126,7 @@ def ward_merges(points: Floats) -> tuple[Ints, Floats]:
     return pairs[order], np.sqrt(height2[order])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _chains(points: Floats) -> tuple[Ints, Floats]:
     n = len(points)
     centre, size = points.copy(), np.ones(n)
@@ -156,7 +156,7 @@ def _chains(points: Floats) -> tuple[Ints, Floats]:
     return pairs, height2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _nearest(centre: Floats, size: Floats, active: Ints, left: int, a: int, before: int) -> tuple[int, float]:
     """The cluster that costs least to join with ``a``; the one before it in the chain wins ties, so that chains end."""
     best, where = np.inf, -1
@@ -171,7 +171,7 @@ def _nearest(centre: Floats, size: Floats, active: Ints, left: int, a: int, befo
     return where, best
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _cost(centre: Floats, size: Floats, a: int, b: int) -> float:
     total = 0.0
     for c in range(centre.shape[1]):
@@ -194,7 +194,7 @@ def cut(merges: Ints, counts: Sequence[int]) -> Iterator[tuple[int, Ints]]:
         yield count, _labels(merges, len(merges) + 1 - count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _labels(merges: Ints, steps: int) -> Ints:
     n = len(merges) + 1
     root = np.arange(n)
@@ -211,7 +211,7 @@ def _labels(merges: Ints, steps: int) -> Ints:
     return label
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _root(root: Ints, i: int) -> int:
     while root[i] != i:
         root[i] = root[root[i]]
@@ -244,7 +244,7 @@ def k_means(points: Floats, clusters: int, seed: int, repeats: int = 1) -> Ints:
     return label
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _starts(points: Floats, draws: Floats) -> Ints:
     """Points drawn with chances that grow with the squared distance to those drawn before (Arthur and Vassilvitskii 2007)."""
     n, d = points.shape
@@ -271,7 +271,7 @@ def _starts(points: Floats, draws: Floats) -> Ints:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _to_centres(points: Floats, centre: Floats) -> tuple[Floats, Ints]:
     """Distance of each point to the nearest centre, and which it is; the first at a tie."""
     n, d = points.shape

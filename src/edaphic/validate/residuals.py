@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from edaphic.compiled import kernel
 from edaphic.errors import ModelError
 from edaphic.validate.grouping import EARTH_RADIUS_M
 
@@ -193,7 +193,7 @@ def _edges(xyz: NDArray[np.float64], bins: int | Sequence[float], longest: float
     return np.asarray(longest * (np.arange(bins + 1) / bins) ** 2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sector(ax: float, ay: float, az: float, bx: float, by: float, bz: float, sectors: int) -> int:
     """Sector of the bearing from a to b, taken at their middle, where their difference is level: both lie on the sphere."""
     mx, my, mz = ax + bx, ay + by, az + bz
@@ -204,7 +204,7 @@ def _sector(ax: float, ay: float, az: float, bx: float, by: float, bz: float, se
     return int(np.floor(np.arctan2(east, north) / np.pi * sectors + 0.5)) % sectors
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_lags(edges2: NDArray) -> NDArray:
     """For each of 1024 even steps of squared distance, the first lag that a pair in it can have."""
     out = np.zeros(1025, dtype=np.int64)
@@ -217,7 +217,7 @@ def _first_lags(edges2: NDArray) -> NDArray:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sums(
     xyz: NDArray, values: NDArray, place: NDArray, chord: NDArray, sectors: int, root: bool, step: NDArray, start: NDArray, size: int
 ) -> tuple[NDArray, NDArray]:

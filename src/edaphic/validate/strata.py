@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from pandas.api.types import is_datetime64_any_dtype
 
+from edaphic.compiled import kernel
 from edaphic.errors import ModelError
 from edaphic.validate.grouping import Floats, Folds, Ints, Split, enough, need, pairs_of, place_points
 from edaphic.validate.nearest import k_means
@@ -109,7 +109,7 @@ def spread_evenly(counts: Floats, folds: int, seed: int) -> Ints:
     return _least_raised(np.ascontiguousarray(full, dtype=float), order.astype(np.int64), folds)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _least_raised(counts: Floats, order: Ints, folds: int) -> Ints:
     groups, columns = counts.shape
     total = np.zeros(columns)

@@ -33,7 +33,7 @@ from edaphic.progress import Say
 from edaphic.recipe import Recipe
 from edaphic.stages.covering import notes_of_year
 from edaphic.stages.inputs import inputs_of
-from edaphic.stages.job import Job, covariates_of, grid_of, heeded, sources_of, write_json
+from edaphic.stages.job import Job, covariates_of, grid_of, heeded, named_parts, sources_of, write_json
 from edaphic.stages.making import check_makings, stage_rasters
 from edaphic.stages.mapped import check_maps, tile_work
 from edaphic.stages.maps import MapTask, map_info, write_maps
@@ -334,9 +334,7 @@ def _parts(kit: Kit, told: Recipe, about: Mapping[str, Any]) -> dict[str, str]:
     found = {"edaphic": VERSION} | {name: str(version) for name, version in about["versions"].items()}
     found |= {"model": kit.sha256[:16], "files beside the model": _kit_key(kit)[:16]}
     found |= {f"--{name}": key_of({"": about[key]})[:16] for name, key in (("layers", "layers_cm"), ("like", "grid"))}
-    for part, value in heeded(told, _HEEDED).items():
-        inner = {f"{part}.{key}": own for key, own in value.items()} if isinstance(value, dict) else {part: value}
-        found |= {f"recipe: {name}": key_of({"": own})[:16] for name, own in inner.items()}
+    found |= named_parts(told, _HEEDED)
     return found | {f"input {name}": digest[:16] for name, digest in about["inputs"].items()}
 
 

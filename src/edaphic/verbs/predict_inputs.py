@@ -17,6 +17,7 @@ from edaphic.errors import RasterError, RecipeError
 from edaphic.model.artefact import CovariateFacts, Kit
 from edaphic.model.zones import ZonedModel, base_of
 from edaphic.recipe import GridLike, Recipe
+from edaphic.units import height_unit
 
 ENDINGS = (
     ".tif", ".tiff", ".vrt", ".img", ".nc", ".asc", ".jp2", ".grd", ".bil", ".bip", ".bsq", ".sdat", ".rst", ".flt", ".hgt", ".kea",
@@ -40,15 +41,13 @@ WHOLE = 1e-3
 """Corners that lie less than this part of a cell apart are the same."""
 
 _SAME_UNIT: tuple[frozenset[str], ...] = (
-    frozenset({"m", "metre", "metres", "meter", "meters"}),
-    frozenset({"km", "kilometre", "kilometres", "kilometer", "kilometers"}),
-    frozenset({"mm", "millimetre", "millimetres", "millimeter", "millimeters"}),
     frozenset({"degc", "°c", "c", "celsius", "degree_celsius", "degrees_celsius", "deg c"}),
     frozenset({"k", "kelvin"}),
     frozenset({"degree", "degrees", "deg", "°"}),
     frozenset({"%", "percent", "per cent", "pct"}),
     frozenset({"1", "-", "none", "unitless", "dimensionless"}),
 )
+"""Names of one unit in files; those of lengths are known to :func:`edaphic.units.height_unit`."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -235,8 +234,8 @@ def _other_unit(name: str, known: CovariateFacts, unit: str) -> list[str]:
 
 
 def _plain_unit(unit: str) -> str:
-    plain = " ".join(unit.lower().split())
-    return next((min(words) for words in _SAME_UNIT if plain in words), plain)
+    plain = _word(unit)
+    return height_unit(unit) or next((min(words) for words in _SAME_UNIT if plain in words), plain)
 
 
 def _other_classes(name: str, known: CovariateFacts, classes: Mapping[int, str]) -> tuple[list[str], list[str]]:

@@ -7,8 +7,9 @@ on the cells beside it, on the size of the blocks, or on the number of threads: 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +28,7 @@ ONE = np.uint64(0x3FF0000000000000)
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _logarithms(x: Floats, bits: NDArray[np.uint64], count: int, out: Floats) -> None:
     """Natural logarithms of normal positive numbers, to 2 units in the last place; written so that it runs on several numbers at a time.
 
@@ -69,7 +70,7 @@ def _logarithms(x: Floats, bits: NDArray[np.uint64], count: int, out: Floats) ->
         out[j] = k * LN2_HIGH + (2.0 * (s + s * series) + k * LN2_LOW)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _radial(kind: int, power: int, point: Floats, others: Floats, first: int, count: int, out: Floats, work: Floats) -> None:
     """Radial functions between one point and ``count`` others from ``first`` on, without the constant."""
     for j in range(count):
@@ -100,7 +101,7 @@ def _radial(kind: int, power: int, point: Floats, others: Floats, first: int, co
             out[j] = _on_sphere(work[j])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _on_sphere(chord2: float) -> float:
     """Spline kernel of order 2 on the unit sphere (Wahba 1981), from the squared chord.
 
@@ -113,7 +114,7 @@ def _on_sphere(chord2: float) -> float:
     return float((0.5 * q - 1.0 / 6.0) / (2.0 * np.pi))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def fill(kind: int, power: int, points: Floats, others: Floats, out: Floats) -> None:
     """Radial functions of every point (n, d) to every other (d, k), into ``out`` of shape (n, k)."""
     work, values = np.empty(STATIONS), np.empty(STATIONS)
@@ -125,7 +126,7 @@ def fill(kind: int, power: int, points: Floats, others: Floats, out: Floats) -> 
                 out[i, first + j] = values[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def accumulate(kind: int, power: int, points: Floats, others: Floats, coefficients: Floats, out: Floats) -> None:
     """Add to ``out`` (n, fields) the radial functions of points (n, d) to others (d, k) times coefficients (k, fields)."""
     n, fields = out.shape

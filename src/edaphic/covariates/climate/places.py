@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from edaphic.compiled import kernel
 from edaphic.covariates.climate.basis import Surface
 
 Floats = NDArray[np.float64]
@@ -121,7 +121,7 @@ class Places:
         return np.ascontiguousarray(out[:2].T)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _equidistant(lon: Floats, lat: Floats, lon0: float, lat0: float, out: Floats) -> None:
     """Azimuthal equidistant coordinates on the sphere, in km (Snyder 1987, p. 195); the angle is by haversines, exact where it is small."""
     turn = math.pi / 180.0
@@ -140,7 +140,7 @@ def _equidistant(lon: Floats, lat: Floats, lon0: float, lat0: float, out: Floats
         out[0, i], out[1, i], out[2, i] = factor * x, factor * y, EARTH_KM * angle
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unit_vectors(lon: Floats, lat: Floats, out: Floats) -> None:
     turn = math.pi / 180.0
     for i in range(len(lon)):

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.errors import RasterError
 
 Float = NDArray[np.float32]
@@ -102,7 +102,7 @@ def greenest(ndvi: Float) -> NDArray[np.int64]:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _percentile(cube: Float, share: float, least: int, out: Float) -> None:
     count, height, width = cube.shape
     rows = np.empty((width, count), dtype=np.float32)
@@ -128,7 +128,7 @@ def _percentile(cube: Float, share: float, least: int, out: Float) -> None:
             out[i, j] = low + (high - low) * (place - below)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mean(cube: Float, least: int, out: Float) -> None:
     count, height, width = cube.shape
     for i in range(height):
@@ -145,7 +145,7 @@ def _mean(cube: Float, least: int, out: Float) -> None:
                 out[i, j] = total[j] / found[j]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _picked(cube: Float, best: NDArray[np.int64], least: int, out: Float) -> None:
     count, height, width = cube.shape
     for i in range(height):
@@ -160,7 +160,7 @@ def _picked(cube: Float, best: NDArray[np.int64], least: int, out: Float) -> Non
                 out[i, j] = cube[best[i, j], i, j]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _greenest(ndvi: Float, out: NDArray[np.int64]) -> None:
     count, height, width = ndvi.shape
     for i in range(height):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from edaphic.compiled import kernel
 
 DEGREES = 180.0 / math.pi
 EIGHTH = math.sqrt(2.0) - 1.0
@@ -16,7 +16,7 @@ TURN = 360.0 - 1.6e-5
 """Angles from here on are 360 degrees in float32: north, which is 0."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def atan_unit(tangent: float) -> float:
     """Angle in radians, 0 to pi/4, of a tangent from 0 to 1; NaN of NaN.
 
@@ -43,7 +43,7 @@ def atan_unit(tangent: float) -> float:
     return u * p + (0.25 * math.pi if steep else 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def slope_deg(g: float, h: float) -> float:
     """Angle of the steepest descent with the horizontal, 0 to 90 degrees.
 
@@ -56,7 +56,7 @@ def slope_deg(g: float, h: float) -> float:
     return DEGREES * (0.5 * math.pi - angle if steep else angle)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def aspect_deg(g: float, h: float) -> float:
     """Direction of the steepest descent, 0 to below 360 degrees clockwise from north; NaN where there is none.
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain.neighbours import COLUMNS_AWAY, ROWS_AWAY
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def present(z: Any, row: Any, column: Any, k: Any, rows: Any, columns: Any, away: Any) -> Any:
     """Whether the neighbour in a direction is there."""
     r, c = row + ROWS_AWAY[k], column + COLUMNS_AWAY[k]
     return 0 <= r < rows and 0 <= c < columns and not np.isnan(z[row * columns + column + away[k]])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _known_drop(z: Any, row: Any, column: Any, k: Any, rows: Any, columns: Any, away: Any) -> Any:
     """Drop towards a neighbour, of a missing one by the opposite neighbour; NaN where that is missing too."""
     cell, opposite = row * columns + column, (k + 4) & 7
@@ -29,7 +29,7 @@ def _known_drop(z: Any, row: Any, column: Any, k: Any, rows: Any, columns: Any, 
     return drop
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def drop_beyond(z: Any, row: Any, column: Any, k: Any, rows: Any, columns: Any, away: Any, corners: Any) -> Any:
     """Height of a cell less that of a missing neighbour, m; NaN where nothing tells it.
 
@@ -43,7 +43,7 @@ def drop_beyond(z: Any, row: Any, column: Any, k: Any, rows: Any, columns: Any, 
     return drop
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def comes_in(z: Any, row: Any, column: Any, rows: Any, columns: Any, away: Any) -> Any:
     """Whether water may come from beyond: a missing neighbour is higher, or nothing tells its height."""
     found = False

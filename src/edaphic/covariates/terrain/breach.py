@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain.cells import CellSizes
 from edaphic.covariates.terrain.fill import steps
 from edaphic.covariates.terrain.heap import drop_first, push
@@ -77,7 +77,7 @@ def breach(
     return cut
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _flood(z_grid: Any, step: Any, distance: Any, most_depth: Any, most_length: Any) -> None:
     """Flood in the order of height, cut channels on the way; ``z_grid`` is changed."""
     rows, columns = z_grid.shape
@@ -110,7 +110,7 @@ def _flood(z_grid: Any, step: Any, distance: Any, most_depth: Any, most_length: 
                 keys, places, size = push(keys, places, size, z[other], other)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_bottom(z: Any, back: Any, cell: Any, away: Any) -> Any:
     """Whether there is no lower neighbour, and none as low that the flood has come through (all eight are there)."""
     found = z[cell + away[back[cell] & DIRECTION]] > z[cell]
@@ -123,7 +123,7 @@ def _is_bottom(z: Any, back: Any, cell: Any, away: Any) -> Any:
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _below(level: Any, step: Any, like: Any) -> Any:
     """A level less a step in the precision of the ground; never the level itself where there is a step."""
     lowered = like.dtype.type(level - step)
@@ -132,7 +132,7 @@ def _below(level: Any, step: Any, like: Any) -> Any:
     return lowered
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cut(
     z: Any, back: Any, start: Any, columns: Any, away: Any, step: Any, distance: Any, most_depth: Any, most_length: Any
 ) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from numba import njit
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
+from edaphic.compiled import kernel
 from edaphic.covariates.block import HUGE, read_block
 from edaphic.covariates.facts import LayerFacts, Source, facts, stored
 from edaphic.covariates.handles import HANDLES, reason
@@ -130,7 +130,7 @@ def no_heights(known: LayerFacts, absent: tuple[float, ...], dtype: np.dtype[Any
     return np.array([value for value in as_stored if value is not None], dtype=dtype)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _heights(raw: Any, absent: Any, scale: float, offset: float, out: Any) -> None:
     for i in range(raw.shape[0]):
         for j in range(raw.shape[1]):

@@ -16,29 +16,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Row = NDArray[np.float64]
 
 ZEVENBERGEN_THORNE, HORN, EVANS = 0, 1, 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _lengthwise(row: Row, spacing: float, out: Row) -> None:
     """Central difference along a row: out = (east - west) / (2 spacing)."""
     for j in range(out.size):
         out[j] = (row[j + 2] - row[j]) / (2.0 * spacing)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _crosswise(north: Row, south: Row, spacing: float, out: Row) -> None:
     """Central difference across the rows: out = (north - south) / (2 spacing)."""
     for j in range(out.size):
         out[j] = (north[j + 1] - south[j + 1]) / (2.0 * spacing)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def first(method: int, up: Row, mid: Row, down: Row, dx: float, dy: float, g: Row, h: Row) -> None:
     """Gradient of the cells of the middle row: ``g`` to the east, ``h`` to the north."""
     if method == ZEVENBERGEN_THORNE:
@@ -55,7 +56,7 @@ def first(method: int, up: Row, mid: Row, down: Row, dx: float, dy: float, g: Ro
         h[j] = (north - (down[j] + centre * down[j + 1] + down[j + 2])) / (2.0 * weight * dy)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def second(method: int, up: Row, mid: Row, down: Row, dx: float, dy: float, r: Row, s: Row, t: Row) -> None:
     """Second derivatives of the cells of the middle row: ``r`` = z_xx, ``s`` = z_xy, ``t`` = z_yy, 1/m."""
     if method == ZEVENBERGEN_THORNE:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.covariates.area import cell_area_m2
 from edaphic.covariates.block import HUGE
 from edaphic.covariates.facts import stored
@@ -141,7 +141,7 @@ def _raw(dem: Dem) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         yield raw, no_heights(dem.facts, dem.absent, raw.dtype)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _limits(raw: Any, absent: Any) -> tuple[int, int, float, float]:
     count, infinite, low, high = 0, 0, np.inf, -np.inf
     for i in range(raw.shape[0]):

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain.cells import CellSizes
 from edaphic.covariates.terrain.heap import drop_first, sift_up
 from edaphic.covariates.terrain.neighbours import COLUMNS_AWAY, ROWS_AWAY, Elevation, checked, distances, grown, inside, is_outlet
@@ -79,7 +79,7 @@ def steps(cells: CellSizes, min_slope_deg: float) -> np.ndarray:
     return distances(cells) * math.tan(math.radians(min_slope_deg))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _above(level: Any, step: Any, like: Any) -> Any:
     """A level and a step in the precision of the surface; never the level itself where there is a step."""
     raised = like.dtype.type(level + step)
@@ -88,7 +88,7 @@ def _above(level: Any, step: Any, like: Any) -> Any:
     return raised
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _flood(z_grid: Any, filled_grid: Any, step: Any) -> Any:
     """Fill; ``filled_grid`` is written. Outlets first, then all that climbs from them, then the rest by level."""
     rows, columns = z_grid.shape
@@ -110,7 +110,7 @@ def _flood(z_grid: Any, filled_grid: Any, step: Any) -> Any:
     _rise(z, filled, done, step, away, columns, stack)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _climb(z: Any, filled: Any, done: Any, step: Any, away: Any, rows: Any, columns: Any, start: Any, stack: Any) -> Any:
     """Settle all cells to which a path climbs from a settled one: they stay as they are. In any order."""
     stack[0], size = start, 1
@@ -135,7 +135,7 @@ def _climb(z: Any, filled: Any, done: Any, step: Any, away: Any, rows: Any, colu
     return stack
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _wait(keys: Any, places: Any, size: Any, level: Any, cell: Any, filled: Any, done: Any) -> Any:
     """Put a cell into the heap. A full one is first rid of what was settled meanwhile, or is there at a lower level."""
     if size == keys.shape[0]:
@@ -152,7 +152,7 @@ def _wait(keys: Any, places: Any, size: Any, level: Any, cell: Any, filled: Any,
     return keys, places, size + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rims(z: Any, filled: Any, done: Any, step: Any, away: Any, columns: Any) -> Any:
     """A heap of the open cells beside settled ones, by the level at which they can be reached."""
     keys, places, size = np.empty(ROOM, dtype=z.dtype), np.empty(ROOM, dtype=np.int32), 0
@@ -171,7 +171,7 @@ def _rims(z: Any, filled: Any, done: Any, step: Any, away: Any, columns: Any) ->
     return keys, places, size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(ring: Any, first: Any, count: Any, tail: Any, lane: Any, level: Any, place: Any) -> Any:
     """Put an entry at the end of a lane; the rings, with twice the room where it was full."""
     lanes, room = ring.shape
@@ -188,7 +188,7 @@ def _append(ring: Any, first: Any, count: Any, tail: Any, lane: Any, level: Any,
     return ring
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take(ring: Any, first: Any, count: Any, heads: Any, lane: Any, filled: Any) -> Any:
     """Take the first entry of a lane."""
     room = ring.shape[1]
@@ -199,7 +199,7 @@ def _take(ring: Any, first: Any, count: Any, heads: Any, lane: Any, filled: Any)
     return cell
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _climb_on(z: Any, filled: Any, done: Any, step: Any, away: Any, columns: Any, climbed: Any, found: Any) -> Any:
     """As :func:`_climb`, from a list of cells; the list and its length, with all that was settled."""
     at = 0
@@ -219,7 +219,7 @@ def _climb_on(z: Any, filled: Any, done: Any, step: Any, away: Any, columns: Any
     return climbed, found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _look_down(
     climbed: Any, found: Any, filled: Any, done: Any, step: Any, away: Any, columns: Any, keys: Any, places: Any, size: Any
 ) -> Any:
@@ -237,7 +237,7 @@ def _look_down(
     return keys, places, size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rise(z: Any, filled: Any, done: Any, step: Any, away: Any, columns: Any, climbed: Any) -> None:
     """Settle the rest: always the cell that can be reached at the lowest level, and at once what climbs from it.
 

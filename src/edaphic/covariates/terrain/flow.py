@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain.beyond import comes_in, drop_beyond, present
 from edaphic.covariates.terrain.cells import CellSizes
 from edaphic.covariates.terrain.neighbours import COLUMNS_AWAY, ROWS_AWAY, Elevation, checked, distances, grown
@@ -151,7 +151,7 @@ def _contours(cells: CellSizes, contour: bool) -> Float:
     return lengths / np.sqrt(cells.area_m2)[:, None] if contour else np.ones_like(lengths)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _higher(z: Any, area: Any, state: Any, rows: Any, columns: Any, away: Any, peer: Any) -> Any:
     """Count the higher neighbours of each cell, mark those that miss one and those that water may enter; no area without elevation."""
     for row in range(rows):
@@ -178,7 +178,7 @@ def _higher(z: Any, area: Any, state: Any, rows: Any, columns: Any, away: Any, p
             state[cell] = count | missing
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _multiple(z_grid: Any, area_grid: Any, nearness: Any, contour: Any, power: Any, peer: Any) -> Any:
     """Multiple flow direction; ``area_grid`` is changed. The mask of cells that water from the edge reaches; the area that left."""
     rows, columns = z_grid.shape
@@ -225,7 +225,7 @@ def _multiple(z_grid: Any, area_grid: Any, nearness: Any, contour: Any, power: A
     return state.reshape(rows, columns), left
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lower(z: Any, cell: Any, row: Any, rows: Any, columns: Any, away: Any, to: Any, toward: Any, slopes: Any, nearness: Any) -> Any:
     """List the lower neighbours: cell, direction and slope; their number."""
     column = cell - row * columns
@@ -241,7 +241,7 @@ def _lower(z: Any, cell: Any, row: Any, rows: Any, columns: Any, away: Any, to: 
     return lower
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _beyond(
     z: Any, cell: Any, row: Any, rows: Any, columns: Any, away: Any, to: Any, toward: Any, slopes: Any, near: Any, lower: Any, corners: Any
 ) -> Any:
@@ -257,7 +257,7 @@ def _beyond(
     return lower
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shares(toward: Any, share: Any, lower: Any, contour: Any, power: Any, least: Any, greatest: Any) -> Any:
     """Turn slopes into weights, in place; their sum."""
     most, total = 0.0, 0.0
@@ -273,7 +273,7 @@ def _shares(toward: Any, share: Any, lower: Any, contour: Any, power: Any, least
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _steepest(z: Any, row: Any, column: Any, rows: Any, columns: Any, away: Any, distance: Any) -> Any:
     """Direction of the steepest descent among the neighbours that are there, and whether one is missing."""
     cell = row * columns + column
@@ -293,7 +293,7 @@ def _steepest(z: Any, row: Any, column: Any, rows: Any, columns: Any, away: Any,
     return chosen, missing
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _steepest_of_all(z: Any, row: Any, column: Any, rows: Any, columns: Any, away: Any, distance: Any) -> Any:
     """The same among all eight, where some are missing; ``OUT`` if the steepest is one of those."""
     cell = row * columns + column
@@ -311,7 +311,7 @@ def _steepest_of_all(z: Any, row: Any, column: Any, rows: Any, columns: Any, awa
     return chosen if there else OUT
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _single(z_grid: Any, area_grid: Any, distance: Any, peer: Any) -> Any:
     """D8; ``area_grid`` is changed. The mask of cells that water from the edge reaches; the area that left."""
     rows, columns = z_grid.shape

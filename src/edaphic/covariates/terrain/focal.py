@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain.cells import CellSizes
 from edaphic.covariates.terrain.local import NO_MARGINS, Margins, real
 
@@ -123,7 +123,7 @@ def position_in_disc(
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _position(z: Any, top: int, left: int, spans: Any, centre: bool, out: Any) -> None:
     """Fill ``out``; its first cell is that of row ``top`` and column ``left`` of ``z``."""
     rows, cols = out.shape
@@ -143,7 +143,7 @@ def _position(z: Any, top: int, left: int, spans: Any, centre: bool, out: Any) -
                 _finish(z[top + i], left + start, sums[k], counts[k], centre, out[i, start : start + n])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _load(z: Any, y: int, col: int, row: Any, there: Any) -> None:
     """A row of heights from a column on, 0 where there is none; and where there is one."""
     before = min(max(0, -col), row.size)
@@ -159,7 +159,7 @@ def _load(z: Any, y: int, col: int, row: Any, there: Any) -> None:
         there[j] = 1.0 if found else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _spread(row: Any, wide: int, spans: Any, y: int, span: Any, sums: Any) -> None:
     """Add the spans of a row to the sums of the cells above and below it that have it in their disc."""
     rows, high = spans.shape[0], spans.shape[1] // 2
@@ -174,7 +174,7 @@ def _spread(row: Any, wide: int, spans: Any, y: int, span: Any, sums: Any) -> No
                 _add(span, sums[i % sums.shape[0]])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _grow(row: Any, west: int, east: int, first: bool, span: Any) -> None:
     ends = row[west : west + span.size]
     if first:
@@ -185,13 +185,13 @@ def _grow(row: Any, west: int, east: int, first: bool, span: Any) -> None:
         span[j] += ends[j] + others[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add(span: Any, total: Any) -> None:
     for j in range(span.size):
         total[j] += span[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _finish(heights: Any, col: int, sums: Any, counts: Any, centre: bool, out: Any) -> None:
     """Height less mean; the sums are made ready for the next row."""
     for j in range(out.size):

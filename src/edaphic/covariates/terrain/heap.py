@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain.neighbours import grown
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sift_up(keys: Any, places: Any, size: Any, key: Any, place: Any) -> Any:
     """Put an entry into a heap with four children to a node."""
     at = size
@@ -22,7 +21,7 @@ def sift_up(keys: Any, places: Any, size: Any, key: Any, place: Any) -> Any:
     keys[at], places[at] = key, place
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def drop_first(keys: Any, places: Any, size: Any) -> Any:
     """Take the first entry out of a heap of ``size`` entries."""
     last = size - 1
@@ -43,7 +42,7 @@ def drop_first(keys: Any, places: Any, size: Any) -> Any:
     keys[at], places[at] = key, place
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def push(keys: Any, places: Any, size: Any, key: Any, place: Any) -> Any:
     """Put an entry into a heap that grows."""
     if size == keys.shape[0]:

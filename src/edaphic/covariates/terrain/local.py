@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain import derivatives, patches
 from edaphic.covariates.terrain.angles import aspect_deg, slope_deg
 from edaphic.covariates.terrain.cells import CellSizes
@@ -174,7 +174,7 @@ def real(z: NDArray[Any]) -> NDArray[Any]:
     return z if z.dtype in (np.float32, np.float64) and z.flags.c_contiguous else np.ascontiguousarray(z, dtype=np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _block(z: Any, top: int, left: int, dx: Row, dy: Row, codes: Any, where: Any, out: Any) -> None:
     """Fill the rows of ``out``; its first cell is that of row ``top`` and column ``left`` of ``z``."""
     method, empty, kind, half = codes
@@ -207,7 +207,7 @@ def _block(z: Any, top: int, left: int, dx: Row, dy: Row, codes: Any, where: Any
             up, mid, down = mid, down, up
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mend(method: int, empty: bool, peer: bool, up: Row, mid: Row, down: Row, dx: float, dy: float, work: Any) -> None:
     """Derivatives of the cells that miss a neighbour; the last row of ``work`` is NaN there."""
     patch, full, one = np.empty((3, 3)), np.empty((3, 3)), np.empty((5, 1))
@@ -225,7 +225,7 @@ def _mend(method: int, empty: bool, peer: bool, up: Row, mid: Row, down: Row, dx
             work[k, j] = one[k, 0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _angles(g: Row, h: Row, where: Any, out: Any, i: int, start: int) -> None:
     n = g.size
     if where[SLOPE] >= 0:
@@ -245,7 +245,7 @@ def _angles(g: Row, h: Row, where: Any, out: Any, i: int, start: int) -> None:
                 row[j] = -part[j] / (rise if rise != 0.0 else 1.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _curvatures(g: Row, h: Row, r: Row, s: Row, t: Row, half: bool, where: Any, out: Any, i: int, start: int) -> None:
     """Curvatures from the derivatives; with ``half`` as SAGA has them."""
     n, share = g.size, 0.5 if half else 1.0
@@ -271,7 +271,7 @@ def _curvatures(g: Row, h: Row, r: Row, s: Row, t: Row, half: bool, where: Any, 
                 row[j] = level if q == 0.0 else -bend / (q * math.sqrt(q if code == PLAN else 1.0 + q))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _relief(kind: int, up: Row, mid: Row, down: Row, where: Any, out: Any, i: int, start: int) -> None:
     stop = start + up.size - 2
     if where[TRI] >= 0:
@@ -282,7 +282,7 @@ def _relief(kind: int, up: Row, mid: Row, down: Row, where: Any, out: Any, i: in
         patches.span(up, mid, down, out[where[ROUGHNESS], i, start:stop])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mend_relief(kind: int, empty: bool, up: Row, mid: Row, down: Row, whole: Row, where: Any, out: Any, i: int, start: int) -> None:
     patch = np.empty((3, 3))
     for j in range(whole.size):

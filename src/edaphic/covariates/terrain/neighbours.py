@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.covariates.terrain.cells import CellSizes
 
 Float = NDArray[np.float64]
@@ -70,7 +70,7 @@ def checked(z: Elevation, cells: CellSizes) -> Elevation:
     return z
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def only_numbers(z: Any) -> Any:
     """Whether no elevation is infinite (NaN may be: it is nodata); without a mask of the whole array."""
     flat = z.ravel()
@@ -82,7 +82,7 @@ def only_numbers(z: Any) -> Any:
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def grown(stack: Any) -> Any:
     """The same stack with twice the room."""
     larger = np.empty(2 * stack.shape[0], dtype=stack.dtype)
@@ -90,7 +90,7 @@ def grown(stack: Any) -> Any:
     return larger
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_outlet(z: Any, row: Any, column: Any, rows: Any, columns: Any, away: Any) -> Any:
     """Whether a cell misses one of its neighbours."""
     if row == 0 or column == 0 or row == rows - 1 or column == columns - 1:
@@ -102,7 +102,7 @@ def is_outlet(z: Any, row: Any, column: Any, rows: Any, columns: Any, away: Any)
     return missing
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def inside(row: Any, column: Any, k: Any, rows: Any, columns: Any) -> Any:
     """Whether the neighbour in a direction lies on the grid."""
     r, c = row + ROWS_AWAY[k], column + COLUMNS_AWAY[k]

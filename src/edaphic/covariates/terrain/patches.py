@@ -9,8 +9,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Row = NDArray[np.float64]
 Out = NDArray[np.float32]
@@ -19,7 +20,7 @@ Patch = NDArray[np.float64]
 RILEY, WILSON, MEAN_SQUARE = 0, 1, 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def load(z: NDArray[Any], row: int, col: int, out: Row) -> None:
     """A padded row of heights that starts at a column of a block; NaN beyond the block."""
     height, width = z.shape
@@ -31,7 +32,7 @@ def load(z: NDArray[Any], row: int, col: int, out: Row) -> None:
         out[k] = z[row, j] if 0 <= j < width else np.nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def total(up: Row, mid: Row, down: Row, out: Row) -> bool:
     """Sum of the nine heights of each cell, which is NaN where one is missing; whether one is missing anywhere."""
     for j in range(out.size):
@@ -43,7 +44,7 @@ def total(up: Row, mid: Row, down: Row, out: Row) -> bool:
     return missing > 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def ruggedness(kind: int, up: Row, mid: Row, down: Row, out: Out) -> None:
     """Terrain ruggedness of cells that have all eight neighbours."""
     for j in range(out.size):
@@ -57,7 +58,7 @@ def ruggedness(kind: int, up: Row, mid: Row, down: Row, out: Out) -> None:
             out[j] = math.sqrt(squares if kind == RILEY else squares / 9.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def position(up: Row, mid: Row, down: Row, out: Out) -> None:
     """Height above the mean of the eight neighbours."""
     for j in range(out.size):
@@ -67,7 +68,7 @@ def position(up: Row, mid: Row, down: Row, out: Out) -> None:
         out[j] = -(above + below + (mid[j] - z) + (mid[j + 2] - z)) / 8.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def span(up: Row, mid: Row, down: Row, out: Out) -> None:
     """Largest less smallest of the nine heights."""
     for j in range(out.size):
@@ -78,14 +79,14 @@ def span(up: Row, mid: Row, down: Row, out: Out) -> None:
         out[j] = max(high, down[j + 2]) - min(low, down[j + 2])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def take(up: Row, mid: Row, down: Row, j: int, patch: Patch) -> None:
     """The nine heights around a cell."""
     for k in range(3):
         patch[0, k], patch[1, k], patch[2, k] = up[j + k], mid[j + k], down[j + k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def extend(patch: Patch, peer: bool, full: Patch) -> None:
     """A patch whose missing neighbours are ``2 z - (opposite neighbour)``, which keeps planes.
 
@@ -107,7 +108,7 @@ def extend(patch: Patch, peer: bool, full: Patch) -> None:
                     full[i, k] = full[i, 1] + full[1, k] - z
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def of_those_there(kind: int, patch: Patch) -> tuple[float, float, float]:
     """Ruggedness, position and span of a patch, from the neighbours that it has."""
     z = patch[1, 1]

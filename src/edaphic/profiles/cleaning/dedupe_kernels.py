@@ -6,8 +6,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -49,7 +50,7 @@ class Records(NamedTuple):
     values: Floats
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep(  # type: ignore[no-untyped-def]
     data, rule, order, north_m, look_m, places_only, most
 ):
@@ -102,21 +103,21 @@ def sweep(  # type: ignore[no-untyped-def]
     return left[:number], right[:number], told[:number], near
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _longer(array, size):  # type: ignore[no-untyped-def]
     out = np.empty(size, np.int64)
     out[: array.size] = array
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _wider(array, size):  # type: ignore[no-untyped-def]
     out = np.empty((size, array.shape[1]))
     out[: array.shape[0]] = array
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _distance(data, rule, i, j):  # type: ignore[no-untyped-def]
     """Great-circle distance in m, -1 where the places are two."""
     limit = rule.distance_m
@@ -128,7 +129,7 @@ def _distance(data, rule, i, j):  # type: ignore[no-untyped-def]
     return distance if distance <= limit + 1e-6 else -1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _compared(data, rule, i, j, distance):  # type: ignore[no-untyped-def]
     """Largest difference of depth and of carbon (share), -1 where the records at one place are two profiles.
 
@@ -169,7 +170,7 @@ def _compared(data, rule, i, j, distance):  # type: ignore[no-untyped-def]
     return no if 3 * differ > compared else (depth, carbon)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enough(rule, one_source, far, one_point, carbon, positive):  # type: ignore[no-untyped-def]
     """Whether so many horizons that agree so well are proof."""
     strict = one_source and rule.copies
@@ -179,7 +180,7 @@ def _enough(rule, one_source, far, one_point, carbon, positive):  # type: ignore
     return carbon <= COPY_SHARE + 1e-9 and positive >= fewest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def groups(data, rule, left, right):  # type: ignore[no-untyped-def]
     """Group of each profile: pairs in the given order join their groups where every pair of the two agrees."""
     group = np.arange(data.start.size)
@@ -202,7 +203,7 @@ def groups(data, rule, left, right):  # type: ignore[no-untyped-def]
     return group
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _all_agree(data, rule, g, h, following):  # type: ignore[no-untyped-def]
     i = g
     while i >= 0:

@@ -21,9 +21,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from edaphic.compiled import kernel
 from edaphic.errors import TableError
 
 Floats = NDArray[np.float64]
@@ -389,7 +389,7 @@ def _between(log_beta: Floats, top: ArrayLike, bottom: ArrayLike, known_top: flo
     return share
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _log_mean_power(x):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """ln((e^x - 1) / x), 0 at x = 0."""
     if x == 0.0:
@@ -398,7 +398,7 @@ def _log_mean_power(x):  # type: ignore[no-untyped-def]  # compiled: numba infer
     return max(x, 0.0) + np.log(-np.expm1(-size) / size)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _slope(x):  # type: ignore[no-untyped-def]
     """Derivative of the above: 1 / (1 - e^-x) - 1 / x, from 0 to 1, 1/2 at x = 0."""
     size = abs(x)
@@ -408,7 +408,7 @@ def _slope(x):  # type: ignore[no-untyped-def]
     return rising if x > 0.0 else 1.0 - rising
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _solve_ratio(first, rest, shallow, deep):  # type: ignore[no-untyped-def]
     """L for the stock above shallow and the rest of it down to deep."""
     below = deep - shallow
@@ -424,7 +424,7 @@ def _solve_ratio(first, rest, shallow, deep):  # type: ignore[no-untyped-def]
     return L
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _solve_ratios(first, total, shallow, deep):  # type: ignore[no-untyped-def]
     out = np.empty(first.shape[0])
     for i in range(first.shape[0]):
@@ -432,7 +432,7 @@ def _solve_ratios(first, total, shallow, deep):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _descent(L, share, depths):  # type: ignore[no-untyped-def]
     """Sum of squares of the truncated curve, and half its derivative with respect to L."""
     deep = depths[-1]
@@ -448,7 +448,7 @@ def _descent(L, share, depths):  # type: ignore[no-untyped-def]
     return squares, descent
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fit_truncated(stocks, depths):  # type: ignore[no-untyped-def]
     n, m = stocks.shape
     scan = 16
@@ -475,7 +475,7 @@ def _fit_truncated(stocks, depths):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _zero(a, b, share, depths):  # type: ignore[no-untyped-def]
     """Where the derivative goes from below to above 0; one of the ends where it does not."""
     if _descent(a, share, depths)[1] >= 0.0:

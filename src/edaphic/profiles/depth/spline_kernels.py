@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from edaphic.compiled import kernel
 from edaphic.profiles.depth.spline_positive import EPSILON, constrain, factor, floor_and_scale, mix, solve
 
 Floats = NDArray[np.float64]
@@ -17,7 +17,7 @@ COVER_SCALE = 1e9
 GAP_SLACK_CM = 1e-9
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fit_profiles(
     start: Ints, end: Ints, top: Floats, bottom: Floats, value: Floats, lam: float, by_thickness: bool, nonnegative: bool,
     s_bar: Floats, slope: Floats, curvature: Floats, constrained: Flags, mixed: Floats,
@@ -52,7 +52,7 @@ def fit_profiles(
             curvature[first + i] = 3.0 * (w[i] - before) / h[i]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _system(
     n: int, first: int, top: Floats, bottom: Floats, lam: float, by_thickness: bool,
     h: Floats, gap: Floats, pull: Floats, diagonal: Floats, beside: Floats,
@@ -70,7 +70,7 @@ def _system(
         beside[j] = h[j + 1] - pull[j + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lift(
     n: int, first: int, value: Floats, h: Floats, gap: Floats, both: tuple[Floats, Floats], w: Floats, s: Floats
 ) -> tuple[bool, float]:
@@ -99,13 +99,13 @@ def _lift(
     return True, share
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def at(s: float, slope: float, curvature: float, h: float, t: float) -> float:
     """Value at depth t below the top of a horizon."""
     return s + slope * (t - h / 2.0) + curvature * (t * t - h * h / 3.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def integrals(
     start: Ints, end: Ints, top: Floats, bottom: Floats, s_bar: Floats, slope: Floats, curvature: Floats,
     upper: Floats, lower: Floats, max_gap_cm: float, integral: Floats, covered: Floats,
@@ -143,7 +143,7 @@ def integrals(
             covered[p, k] = np.rint(cover * COVER_SCALE) / COVER_SCALE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def values(
     start: Ints, end: Ints, top: Floats, bottom: Floats, s_bar: Floats, slope: Floats, curvature: Floats,
     depths: Floats, max_gap_cm: float, found: Floats,
@@ -170,7 +170,7 @@ def values(
                     break
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def quadrature(start: Ints, end: Ints, top: Floats, bottom: Floats, sd: Floats, upper: Floats, lower: Floats, found: Floats) -> None:
     """Root of the sum of squares of overlap times sd, into ``found``."""
     for p in range(start.size):

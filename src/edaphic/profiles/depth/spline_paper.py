@@ -19,9 +19,9 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from edaphic.compiled import kernel
 from edaphic.errors import TableError
 from edaphic.profiles.depth.spline_kernels import at, fit_profiles
 
@@ -246,7 +246,7 @@ def _repaired(table: pd.DataFrame, names: Names) -> tuple[pd.DataFrame, Names, p
     return table, status, pd.concat(log, ignore_index=True)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _means(
     start: Ints, end: Ints, owner: Ints, top: Floats, bottom: Floats, s_bar: Floats, slope: Floats, curvature: Floats,
     upper: Floats, lower: Floats, vlow: float, vhigh: float, found: Floats,
@@ -275,7 +275,7 @@ def _means(
                 found[owner[p], k] = total / count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _errors(start: Ints, end: Ints, owner: Ints, value: Floats, s_bar: Floats, rmse: Floats, rmse_iqr: Floats) -> None:
     """RMSE of the fitted means, and over the interquartile range of the values; profiles of one layer have none."""
     for p in range(start.size):

@@ -17,8 +17,9 @@ Arrays have one entry for each horizon (``h``, ``s``) or boundary (``gap``, ``w`
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,7 +32,7 @@ RIDGE = 1e-13
 """Added to the unit diagonal of the dual matrix: two cuts at nearly the same depth must not make it singular."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lowest(s: float, slope: float, curvature: float, h: float) -> tuple[float, float]:
     """Least value of one quadratic over its horizon, and its depth below the top."""
     t = 0.0
@@ -48,7 +49,7 @@ def lowest(s: float, slope: float, curvature: float, h: float) -> tuple[float, f
     return value, t
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def floor_and_scale(n: int, h: Floats, w: Floats, s: Floats) -> tuple[float, float]:
     """Least value of the curve, and the size of its terms: rounding errors are a few 1e-16 of that."""
     least, scale = np.inf, 0.0
@@ -62,7 +63,7 @@ def floor_and_scale(n: int, h: Floats, w: Floats, s: Floats) -> tuple[float, flo
     return least, scale
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def factor(m: int, diagonal: Floats, beside: Floats, pivot: Floats, ratio: Floats) -> None:
     """Elimination of a symmetric tridiagonal matrix of size m, diagonally dominant: no pivoting needed."""
     pivot[0] = diagonal[0]
@@ -71,7 +72,7 @@ def factor(m: int, diagonal: Floats, beside: Floats, pivot: Floats, ratio: Float
         pivot[j] = diagonal[j] - beside[j - 1] * ratio[j - 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def solve(m: int, pivot: Floats, ratio: Floats, x: Floats) -> None:
     """Right-hand side ``x`` becomes the solution."""
     for j in range(1, m):
@@ -81,7 +82,7 @@ def solve(m: int, pivot: Floats, ratio: Floats, x: Floats) -> None:
         x[j] = x[j] / pivot[j] - ratio[j] * x[j + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def level(n: int, h: Floats, gap: Floats, w: Floats, mean: float, s: Floats) -> None:
     """Horizon means that belong to the slopes: differences ``R w``, thickness-weighted mean ``mean``."""
     s[0] = 0.0
@@ -101,7 +102,7 @@ def level(n: int, h: Floats, gap: Floats, w: Floats, mean: float, s: Floats) -> 
         s[i] += shift
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _respond(
     n: int, i: int, above: float, below: float, h: Floats, gap: Floats,
     first: tuple[Floats, Floats], both: tuple[Floats, Floats], x: Floats, d: Floats, ds: Floats,
@@ -133,7 +134,7 @@ def _respond(
     level(n, h, gap, d, 0.0, ds)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _value(n: int, i: int, above: float, below: float, w: Floats, s: Floats) -> float:
     """Value of a curve at a depth in horizon i that was described as in ``_respond``."""
     value = float(s[i])
@@ -144,7 +145,7 @@ def _value(n: int, i: int, above: float, below: float, w: Floats, s: Floats) -> 
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _passive_solution(count: int, matrix: Floats, b: Floats, passive: Ints, lower: Floats, z: Floats) -> int:
     """Solve ``(P + ridge) z = -b`` over the passive cuts (by Cholesky); returns how many they are."""
     k = 0
@@ -175,7 +176,7 @@ def _passive_solution(count: int, matrix: Floats, b: Floats, passive: Ints, lowe
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _settle(count: int, matrix: Floats, b: Floats, mu: Floats, passive: Ints, lower: Floats, z: Floats) -> None:
     """Least squares over the passive cuts, leaving out those whose multiplier would not be positive."""
     for _ in range(count + 1):
@@ -196,7 +197,7 @@ def _settle(count: int, matrix: Floats, b: Floats, mu: Floats, passive: Ints, lo
         passive[leaving] = -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _multipliers(count: int, matrix: Floats, b: Floats, slack: Floats, mu: Floats, passive: Ints, lower: Floats, z: Floats) -> None:
     """Minimise ``mu'P mu / 2 + b'mu`` for ``mu >= 0`` by an active set, warm from the ``mu`` given.
 
@@ -220,7 +221,7 @@ def _multipliers(count: int, matrix: Floats, b: Floats, slack: Floats, mu: Float
             passive[chosen] = -2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cuts(
     n: int, count: int, tolerance: float, h: Floats, gap: Floats, w: Floats, s: Floats, where: Ints, above: Floats, below: Floats
 ) -> int:
@@ -239,7 +240,7 @@ def _cuts(
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_cut(
     n: int, a: int, tolerance: float, where: Ints, above: Floats, below: Floats, h: Floats, gap: Floats,
     first: tuple[Floats, Floats], both: tuple[Floats, Floats], w_free: Floats, s_free: Floats, x: Floats,
@@ -259,7 +260,7 @@ def _add_cut(
     matrix[a, a] = 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep_used(
     n: int, count: int, where: Ints, above: Floats, below: Floats, b: Floats, slack: Floats, mu: Floats, matrix: Floats,
     directions: Floats, means: Floats,
@@ -282,7 +283,7 @@ def _keep_used(
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def constrain(n: int, h: Floats, gap: Floats, both: tuple[Floats, Floats], w: Floats, s: Floats) -> bool:
     """Replace ``w`` and ``s`` by the best curve that is nowhere below 0 (but for ``TOLERANCE``); False if rounds ran out.
 
@@ -323,7 +324,7 @@ def constrain(n: int, h: Floats, gap: Floats, both: tuple[Floats, Floats], w: Fl
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mix(n: int, h: Floats, w: Floats, s: Floats) -> float:
     """Mix with the constant 1 until the curve is at least a few rounding errors above 0; returns the share of the constant."""
     kept = 1.0

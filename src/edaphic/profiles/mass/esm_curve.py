@@ -21,8 +21,9 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -82,7 +83,7 @@ def running(start: Ints, values: Floats) -> Floats:
     return np.asarray(_running(start, values))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _running(start: Ints, values: Floats) -> Floats:
     out = np.empty(values.size)
     for p in range(start.size - 1):
@@ -93,7 +94,7 @@ def _running(start: Ints, values: Floats) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _evaluate(start: Ints, x: Floats, y: Floats, targets: Floats, kind: int, beyond: int) -> Floats:
     n_profiles, n_targets = targets.shape
     out = np.full((n_profiles, n_targets), np.nan)
@@ -115,7 +116,7 @@ def _evaluate(start: Ints, x: Floats, y: Floats, targets: Floats, kind: int, bey
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _knots(x: Floats, y: Floats, first: int, end: int, steps: bool, u: Floats, v: Floats) -> int:
     """Knots of one profile with (0, 0) before them, in ``u`` and ``v``, and their number.
 
@@ -134,7 +135,7 @@ def _knots(x: Floats, y: Floats, first: int, end: int, steps: bool, u: Floats, v
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _at(target: float, n: int, u: Floats, v: Floats, slope: Floats, kind: int, beyond: int) -> float:
     last = u[n - 1]
     if not target > 0.0:
@@ -161,7 +162,7 @@ def _at(target: float, n: int, u: Floats, v: Floats, slope: Floats, kind: int, b
     return float(v[i] + t * (slope[i] + t * (curvature + t * twist)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fmm_slopes(n: int, u: Floats, v: Floats, slope: Floats, pivot: Floats, c: Floats) -> None:
     """Slopes of the interpolating cubic spline; ``c`` is a sixth of its second derivative at the knots.
 
@@ -191,7 +192,7 @@ def _fmm_slopes(n: int, u: Floats, v: Floats, slope: Floats, pivot: Floats, c: F
     slope[n - 1] = (v[n - 1] - v[n - 2]) / h + h * (c[n - 2] + 2.0 * c[n - 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _third_difference(i: int, u: Floats, v: Floats) -> float:
     """Third divided difference over four knots from ``i``."""
     a = (v[i + 1] - v[i]) / (u[i + 1] - u[i])
@@ -200,7 +201,7 @@ def _third_difference(i: int, u: Floats, v: Floats) -> float:
     return float(((c - b) / (u[i + 3] - u[i + 1]) - (b - a) / (u[i + 2] - u[i])) / (u[i + 3] - u[i]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hyman(n: int, u: Floats, v: Floats, slope: Floats) -> None:
     """Cut each slope to between 0 and three times the smaller of its two chords (one chord at the ends)."""
     sign = 1.0 if v[n - 1] >= v[0] else -1.0
@@ -213,7 +214,7 @@ def _hyman(n: int, u: Floats, v: Floats, slope: Floats) -> None:
         slope[i] = sign * min(max(sign * slope[i], 0.0), 3.0 * limit)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pchip_slopes(n: int, u: Floats, v: Floats, slope: Floats) -> None:
     """Weighted harmonic mean of the two chords, 0 where they differ in sign or one is flat; one-sided at the ends."""
     if n == 2:
@@ -231,7 +232,7 @@ def _pchip_slopes(n: int, u: Floats, v: Floats, slope: Floats) -> None:
     slope[n - 1] = _pchip_end(u[n - 1] - u[n - 2], u[n - 2] - u[n - 3], v[n - 1] - v[n - 2], v[n - 2] - v[n - 3])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pchip_end(near: float, next_: float, rise: float, next_rise: float) -> float:
     a, b = rise / near, next_rise / next_
     slope = ((2.0 * near + next_) * a - near * b) / (near + next_)

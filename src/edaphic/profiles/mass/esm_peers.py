@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from edaphic.compiled import kernel
 from edaphic.errors import TableError
 from edaphic.profiles.mass.esm_cumulative import Cumulative, cumulate
 from edaphic.profiles.mass.esm_curve import REACH, Floats, Ints, evaluate
@@ -162,7 +162,7 @@ def _layers(sums: Cumulative, reference: Reference, mass: Floats, carbon: Floats
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sliced(start: Ints, slices: Floats, mass: Floats, carbon: Floats, targets: Floats) -> tuple[Floats, Floats]:
     """Mass and carbon of the slices that fit under each target; in closed form, the slices of a horizon are alike."""
     shape = (start.size - 1, targets.size)

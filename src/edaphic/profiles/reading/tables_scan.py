@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from edaphic.compiled import kernel
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -76,7 +77,7 @@ def scan(data: Bytes, delimiter: str) -> Rows:
     return Rows(start, end, cells, filled, line, int(open_cell), bool(breaks))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan(data: Bytes, delimiter: int, table: Integers) -> tuple[int, int, bool]:
     """Fill the table of rows; number of rows, cell of an open quote, line ends within quotes."""
     n, i, size = 0, 0, data.size
@@ -150,7 +151,7 @@ def level(data: Bytes, rows: Rows, keep: Integers, width: int, delimiter: str) -
     return np.asarray(_level(data, start, end, lack, ord(delimiter), int((end - start + lack + 1).sum())))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _level(data: Bytes, start: Integers, end: Integers, lack: Integers, delimiter: int, size: int) -> Bytes:
     out = np.empty(size, dtype=np.uint8)
     at = 0
