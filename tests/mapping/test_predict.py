@@ -152,6 +152,18 @@ def test_each_statistic_of_a_cell_is_what_the_model_says_there(work, everywhere)
     assert counts["inside_applicability"] == np.nansum(arrays["applicability_0-100cm"])
 
 
+def test_maps_without_quantiles_ask_for_none_and_are_the_same(work, everywhere):
+    stats = ("mean", "spread", "tree_q05", "se")
+    plain = replace(work, stats=stats, thresholds=(), applicability=None)
+    assert plain.asked.wish.levels == () and plain.lane_bytes < work.lane_bytes
+    arrays, facts = plain(EVERYWHERE)
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(values, everywhere[0][name], err_msg=name)
+    assert len(arrays) == 12 and facts["by_period"][0]["mapped"] == everywhere[1]["by_period"][0]["mapped"]
+    bare = replace(plain, calibration=Calibration((0.05, 0.95), moves().adjustments.iloc[:0]))
+    np.testing.assert_array_equal(bare(EVERYWHERE)[0]["mean_0-100cm"], arrays["mean_0-100cm"])
+
+
 def test_the_whole_is_the_sum_of_its_layers_as_stored(everywhere):
     arrays = everywhere[0]
     total = arrays["mean_0-30cm"].astype(float) + arrays["mean_30-100cm"]

@@ -39,6 +39,8 @@ class Calibration:
 
     def faults(self, intervals: Sequence[Interval], levels: Sequence[float]) -> list[str]:
         """What it lacks for quantiles of these depths and levels."""
+        if not levels:
+            return []
         tables: dict[str, pd.DataFrame] = {"calibration": self.adjustments}
         if any(level not in (*self.limits, MIDDLE) for level in levels):
             if self.by_level is None or not len(self.by_level):
@@ -74,9 +76,10 @@ class Asked:
 
     @cached_property
     def wish(self) -> Wish:
-        """What the forest is asked for."""
-        named = {level for stat in self.stats if (level := level_of(stat)) is not None}
-        levels = {*self.calibration.limits, MIDDLE, *named, *(self.calibration.known if self.thresholds else ())}
+        """What the forest is asked for; quantiles, which cost more than all the rest, only where a map is made of them."""
+        levels = {level for stat in self.stats if (level := level_of(stat)) is not None}
+        if levels or self.thresholds:
+            levels |= {*self.calibration.limits, MIDDLE, *(self.calibration.known if self.thresholds else ())}
         of_trees = {level for stat in self.stats if (level := tree_level_of(stat)) is not None}
         return Wish(levels=tuple(sorted(levels)), tree_levels=tuple(sorted(of_trees)), error="se" in self.stats)
 
@@ -139,11 +142,13 @@ def statistics(
             mean = _mean_of_whole(target, layers, means, share if contents else None).astype(np.float32)
         means.append(mean)
         own = None if share is None or contents else share[:, i] if not of_whole else share_of_whole(share, layers)
-        quantiles, widened = asked.calibration.quantiles(
-            answers.quantiles[i], asked.wish.levels, interval, zones,
-            log=target.log, scale=own, within=mean.astype(np.float64) if of_whole else None,
-        )  # fmt: skip
-        if of_whole and share is not None:
+        quantiles, widened = answers.quantiles[i], np.zeros(len(mean), dtype=bool)
+        if asked.wish.levels:
+            quantiles, widened = asked.calibration.quantiles(
+                answers.quantiles[i], asked.wish.levels, interval, zones,
+                log=target.log, scale=own, within=mean.astype(np.float64) if of_whole else None,
+            )  # fmt: skip
+        if asked.wish.levels and of_whole and share is not None:
             _of_single_layers(asked, answers.quantiles[i], quantiles, widened, target, layers, zones, share, mean)
         known = _Known(asked, answers, i, mean, quantiles, trees, None if own is None else own == 0.0)
         found = {stat: known.of(stat) for stat in asked.stats} | {

@@ -53,7 +53,7 @@ class Leaves(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Cells that go down together: features float32 (q, n + padding), the least and the greatest of each (q,), depths (d, 2)."""
+    """Cells that go down together: features float32 (q, whole words of cells and SPARE), least and greatest of each (q,), depths (d, 2)."""
 
     features: NDArray[np.float32]
     least: NDArray[np.float32]
@@ -127,7 +127,9 @@ def descend(root, nodes, block, room, reached):  # type: ignore[no-untyped-def] 
     q, layers = features.shape[0], reached.shape[0]
     half = lists.shape[0] // 2
     dense = n_all // SPARSE
-    everyone(bits[0], n_all)
+    # A block may be smaller than its room: words behind its last cell stand for no features.
+    used = (n_all + WORD - 1) // WORD
+    everyone(bits[0][:used], n_all)
     top = 1
     stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3], stack[0, 4] = root, -1, n_all, (1 << layers) - 1, 0
     while top > 0:
@@ -138,7 +140,7 @@ def descend(root, nodes, block, room, reached):  # type: ignore[no-untyped-def] 
         while True:
             f = feature[node]
             if begin < 0 and (n <= dense or f < 0):
-                as_list(bits[top], lists, free)
+                as_list(bits[top][:used], lists, free)
                 begin, free = free, free + n
             if f < 0:
                 _arrive(right[node], lists, begin, n, mask, reached)
@@ -167,7 +169,7 @@ def descend(root, nodes, block, room, reached):  # type: ignore[no-untyped-def] 
             elif block.least[f] > limit:
                 node = right[node]
             elif begin < 0:
-                went = part_bits(features[f], limit, bits[top], bits[top + 1], bits[top])
+                went = part_bits(features[f], limit, bits[top][:used], bits[top + 1][:used], bits[top][:used])
                 if went == n:
                     bits[top] = bits[top + 1]
                     node += 1

@@ -163,8 +163,9 @@ def _odd(tiles: TileWork, maps: Sequence[tuple[MapKey, Path]]) -> list[str]:
     empty = [path.stem for _, path, known in found if not known]
     named = ", ".join(empty[:3]) + (" ..." if empty[3:] else "")
     notes = [f"no cell has a value in {len(empty)} of {len(maps)} maps: {named}"] if empty else []
-    least, most = 1 - tiles.asked.wish.levels[-1] + ROUNDED, 1 - tiles.asked.wish.levels[0] - ROUNDED
+    levels = tiles.asked.wish.levels
     for value in tiles.thresholds:
+        least, most = 1 - levels[-1] + ROUNDED, 1 - levels[0] - ROUNDED
         own = [known for key, _, known in found if known and key.stat == threshold_stat(value)]
         what = "comes near" if own and all(known["maximum"] <= least for known in own) else ""
         what = "may lie below" if own and all(known["minimum"] >= most for known in own) else what
