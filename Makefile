@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Tests run side by side in so many processes; those of one file stay together, for they share what they prepare.
+JOBS ?= 2
 SOURCES = pyproject.toml README.md $(shell find src -type f -not -name '*.pyc')
 
 .PHONY: demo test test-slow lint types contract bench docs lock clean
@@ -11,11 +13,11 @@ demo: $(VENV)/.wheel
 	$(BIN)/edaphic demo -o demo-run
 
 test: $(VENV)/.dev
-	cd tests && ../$(BIN)/python -m pytest -m "not slow" -p no:cacheprovider
+	cd tests && ../$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile -p no:cacheprovider
 	cd tests && ../$(BIN)/python -m pytest -q --doctest-modules --pyargs edaphic -p no:cacheprovider
 
 test-slow: $(VENV)/.dev
-	cd tests && ../$(BIN)/python -m pytest -m slow -p no:cacheprovider
+	cd tests && ../$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile -p no:cacheprovider
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks docs

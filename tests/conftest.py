@@ -77,6 +77,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of a report are made but not turned into pixels, which is most of its time: for tests that read the page."""
+    monkeypatch.setattr("edaphic.report.pictures.png_bytes", lambda figure: bytes(40))
+
+
+@pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run a command line; gives its status, the screen and what it said beside it."""
 

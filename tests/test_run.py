@@ -79,6 +79,16 @@ def again(finished, tmp_path):
     return tmp_path / "input" / path.name, tmp_path / "run"
 
 
+def little_evidence(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], object]:
+    """The change of a recipe, and as little evidence as a run can have: for tests that look at maps and tables."""
+
+    def both(told: dict[str, Any]) -> None:
+        told["evidence"] |= {"folds": 2, "bootstrap": 20, "cells": 200, "baselines": ["layer_mean"], "designs": ["profile"]}
+        change(told)
+
+    return both
+
+
 # What a run leaves ----------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +197,7 @@ def test_second_run_skips_all_and_changes_no_byte(again):
     assert {name for name in before if before[name] != after[name]} <= {".edaphic/inputs.json"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_title_draws_the_report_only(again):
     path, out = again
     before = digests(out)
@@ -196,6 +207,7 @@ def test_another_title_draws_the_report_only(again):
     assert "Quite another title" in (out / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_account_makes_tables_and_report_again(again):
     path, out = again
     before = digests(out, DATA[:-1])
@@ -248,11 +260,15 @@ def test_until_needs_a_stage(finished, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_fresh_makes_all_again_with_the_same_bytes(again):
+@pytest.mark.parametrize("until", ["model", pytest.param("account", marks=pytest.mark.slow)])
+def test_fresh_makes_all_again_with_the_same_bytes(again, until):
     path, out = again
+    last = list(STAGES).index(until) + 1
     before = digests(out)
-    assert followed(path, out, fresh=True, until="account") == list(STAGES)[:-1]
-    assert digests(out) == before
+    assert followed(path, out, fresh=True, until=until) == list(STAGES)[:last]
+    after = digests(out)
+    assert after == {name: before[name] for name in after}
+    assert until == "model" or after.keys() == before.keys()  # the evidence adds to the folder of the model
 
 
 def test_run_goes_on_from_its_own_recipe(again):
@@ -269,7 +285,7 @@ def without_footer(page: str) -> str:
     return page[:start] + page[page.index("</footer>", start) :]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_same_seed_elsewhere_gives_the_same_bytes(finished, tiny, tmp_path, workers):
     path = tiny.copy(tmp_path / "another place" / "input")
     out = tmp_path / "run"
@@ -333,7 +349,7 @@ def test_content_has_maps_but_no_stocks(tiny, tmp_path):
 
 @pytest.mark.parametrize("target", ["soc_stock", "log_soc_stock", "soc_density"])
 def test_targets_of_stock_add_up(tiny, tmp_path, target):
-    path = tiny.copy(tmp_path / "input", lambda told: told["model"].update(target=target))
+    path = tiny.copy(tmp_path / "input", little_evidence(lambda told: told["model"].update(target=target)))
     followed(path, tmp_path / "run", until="account")
     total = pd.read_csv(tmp_path / "run" / "tables" / "stocks.csv").query("by == 'all'").set_index("bottom_cm")
     truth = pd.read_csv(tmp_path / "run" / "tables" / "truth.csv")
@@ -372,7 +388,7 @@ def layers_with_a_gap(told: dict[str, Any]) -> None:
 
 
 def test_layers_that_do_not_join_have_no_whole(tiny, tmp_path):
-    path = tiny.copy(tmp_path / "input", layers_with_a_gap)
+    path = tiny.copy(tmp_path / "input", little_evidence(layers_with_a_gap))
     followed(path, tmp_path / "run", until="account")
     names = sorted(p.name for p in (tmp_path / "run" / "maps").glob("*mean*.tif"))
     assert names == ["soc_stock_mean_0-30cm.tif", "soc_stock_mean_40-60cm.tif"]
@@ -392,7 +408,7 @@ def test_mask_empties_its_classes_only(finished, again):
 def test_grid_over_polygons(tiny, tmp_path):
     districts = geopandas.read_file(tiny.folder / "districts.gpkg")
     change = {"region": "districts.gpkg", "resolution": 500}
-    path = tiny.copy(tmp_path / "input", lambda told: told.update(grid=change))
+    path = tiny.copy(tmp_path / "input", little_evidence(lambda told: told.update(grid=change)))
     followed(path, tmp_path / "run", until="account")
     with rasterio.open(tmp_path / "run/maps/soc_stock_mean_0-30cm.tif") as source:
         assert source.res == (500, 500) and source.crs == districts.crs
@@ -420,6 +436,7 @@ def test_report_is_drawn_again_as_it_was(again):
     assert stamps["report"]["outputs"]["report.html"] == hashlib.sha256((out / "report.html").read_bytes()).hexdigest()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_is_drawn_without_the_inputs(again):
     path, out = again
     shutil.rmtree(path.parent)
@@ -454,7 +471,7 @@ def triangle(told: dict[str, Any]) -> None:
 
 
 def test_a_region_maps_its_polygon_not_its_box(tiny, tmp_path):
-    path = tiny.copy(tmp_path / "input", triangle)
+    path = tiny.copy(tmp_path / "input", little_evidence(triangle))
     with rasterio.open(path.parent / "covariates" / "clay.tif") as source:
         box = source.bounds
     corners = [(box.left, box.bottom), (box.right, box.bottom), (box.left, box.top)]
@@ -515,7 +532,7 @@ def test_a_whole_that_few_profiles_were_observed_over_is_left_out(tiny, tmp_path
         told["profiles"]["layers"] = ["0-30", "30-60", "60-130"]
         told["account"] = {}
 
-    path = tiny.copy(tmp_path / "input", deep)
+    path = tiny.copy(tmp_path / "input", little_evidence(deep))
     followed(path, tmp_path / "run", until="account")
     names = {file.name for file in (tmp_path / "run" / "maps").glob("*mean*.tif")}
     assert names == {f"soc_stock_mean_{layer}cm.tif" for layer in ("0-30", "30-60", "60-130")}

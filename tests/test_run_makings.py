@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,8 @@ def stations(path: Path, height: np.ndarray, grid: GeoBox, count: int = 60) -> N
     table.drop_duplicates(["LON", "LAT"]).to_csv(path, index=False)
 
 
-@pytest.fixture
-def made(tiny, tmp_path):
+@pytest.fixture(scope="module")
+def raw(tiny, tmp_path_factory):
     def change(told: dict[str, Any]) -> None:
         told["covariates"] = {
             "layers": [{"path": "covariates/land_cover.tif", "kind": "class"}],
@@ -79,7 +80,7 @@ def made(tiny, tmp_path):
         told["account"]["by"] = ["climate_zone"]
         told["maps"]["period"] = [2006, 2015]
 
-    path = tiny.copy(tmp_path / "input", change)
+    path = tiny.copy(tmp_path_factory.mktemp("makings") / "input", change)
     folder = path.parent
     with rasterio.open(folder / "covariates" / "elevation.tif") as source:
         height = source.read(1, masked=True).astype("float64").filled(np.nan) * source.scales[0] + source.offsets[0]
@@ -94,6 +95,13 @@ def made(tiny, tmp_path):
     text = path.read_text(encoding="utf-8").replace("dem: covariates/elevation.tif", "dem: dem.tif")
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def made(raw, tmp_path):
+    """A copy that a test may change."""
+    shutil.copytree(raw.parent, tmp_path / "input")
+    return tmp_path / "input" / raw.name
 
 
 def band(path: Path) -> np.ndarray:

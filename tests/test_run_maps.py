@@ -324,6 +324,7 @@ def test_maps_of_the_last_period_are_those_of_a_run_for_it_alone(in_periods, tmp
             np.testing.assert_array_equal(band(tmp_path / "run", f"{stat}_{layer}cm"), band(place / "run", f"{stat}_{layer}cm_2005-2019"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_period_without_any_cell_has_empty_maps_and_each_has_classes_of_its_own(tiny, tmp_path):
     """All cells have the masked class in the first period, a fifth of them in the last one."""
 

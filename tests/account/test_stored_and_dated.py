@@ -98,7 +98,8 @@ def test_a_truth_equal_to_the_limits_is_within_them_whatever_the_numbers_are_rou
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_bits_do_not_show_the_windows(plain: Make, save_layer: Save, reader: Read, size: int) -> None:
-    grid, mean = plain(60, 70), stocks()
+    rows, cols = (17, 19) if size == 1 else (60, 70)  # one cell at a time is slow
+    grid, mean = plain(rows, cols), stocks(rows, cols)
     codes = np.random.default_rng(1).integers(1, 5, mean.shape).astype(np.float32)
     maps = {(0, 30): save_layer(grid, mean, 0.3 * mean, 1.9 * mean)}
     cover = [ClassLayer("cover", reader(codes), {})]

@@ -124,10 +124,11 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_killed_in_the_middle_it_goes_on_with_the_same_bits(tmp_path, truth):
+@pytest.mark.parametrize("kills", [(9,), pytest.param((4, 9, 15), marks=pytest.mark.slow)], ids=len)
+def test_killed_in_the_middle_it_goes_on_with_the_same_bits(tmp_path, truth, kills):
     ledger = tmp_path / "kept" / "ledger.jsonl"
     counts = []
-    for lines in (4, 9, 15):
+    for lines in kills:
         process = subprocess.Popen([sys.executable, "-c", SCRIPT.format(here=str(HERE), folder=str(tmp_path / "kept"))])
         until = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < until and (not ledger.exists() or ledger.read_bytes().count(b"\n") < lines):
@@ -220,6 +221,32 @@ def test_what_goes_wrong_when_the_work_is_sent_is_one_line(fault, line):
     with pytest.raises(RunError, match=line) as refused:
         cluster._Flight(Client(), cluster.Shipment(Toy(), Form((9, 9), ()), 0, {}), plan, silent)
     assert len(refused.value.faults) == 1
+
+
+def test_a_tile_that_goes_to_another_worker_is_said():
+    class Future:
+        key, status = "tile", "lost"
+
+        def add_done_callback(self, tell):
+            pass
+
+    class Client:
+        def wait_for_workers(self, number, timeout):
+            pass
+
+        def scatter(self, work, broadcast, hash):
+            return "work"
+
+        def submit(self, *asked, pure):
+            return Future()
+
+    told: list[str] = []
+    plan = plan_tiles(grid_of(9, 9), [], bytes_per_cell=1, fixed_bytes=0, place=Place(scheduler="tcp://a:1", memory=10**11))
+    shipment = cluster.Shipment(Toy(), Form((9, 9), ()), 0, {})
+    flight = cluster._Flight(Client(), shipment, plan, lambda text, done, total: told.append(text))
+    assert flight._result(cluster._Out(Future(), Window(3, 6, 3, 3), 0, "work")) is None
+    assert told == ["note: tile at row 3, column 6 lost its worker and goes to another (lost)"]
+    assert flight.out["tile"].tries == 1
 
 
 class Odd(Exception):

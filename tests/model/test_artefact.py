@@ -34,7 +34,7 @@ FACTS = {
 def grown(features: int, seed: int, *, log: bool = True, bag: int = 0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(60, features)).astype(np.float32)
-    forest = train(x, np.exp(x[:, 0] + 0.3 * rng.normal(size=60)), Settings(6, 1.0, 3), log=log, seed=seed)
+    forest = train(x, np.exp(x[:, 0] + 0.3 * rng.normal(size=60)), Settings(max(6, 4 * bag), 1.0, 3), log=log, seed=seed)
     return dataclasses.replace(forest, bag=bag)
 
 
@@ -321,6 +321,16 @@ def test_a_forged_document_without_one_of_its_keys_is_refused(copy, way):
         document["sha256"] = digest_of(document)
         path.write_text(json.dumps(document))
         assert outcome(folder) is None, key
+
+
+def test_too_few_little_bags_are_refused(copy):
+    """12 trees: four bags of three tell how they scatter, two of six do not."""
+    folder = copy("bags")
+    document = json.loads((folder / "model.json").read_text())
+    document["parts"]["all"]["bags"] = [6]
+    (folder / "model.json").write_text(json.dumps(document))
+    with pytest.raises(ModelError, match="12 trees in bags of 6"):
+        load(folder)
 
 
 @pytest.mark.parametrize(

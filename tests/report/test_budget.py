@@ -92,6 +92,7 @@ def test_status_tells_what_was_used(run_with: Make) -> None:
     assert "No beta function could be fitted to 1 profile" in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_page_of_a_run_and_of_an_older_one(fake_run: Callable[..., Any]) -> None:
     run = fake_run(shape=(8, 9), profiles=50)
     html = build_report(run.folder).read_text(encoding="utf-8")

@@ -287,6 +287,7 @@ def test_maps_of_covariates_are_no_carbon(full: Any, page: str) -> None:
     assert "kg" not in captions and "SOC" not in captions and "Tg" not in captions
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_covariate_maps_of_other_depths_make_no_layer(fake_run: Callable[..., Any]) -> None:
     """Layers with a gap between them: the applicability is named after all of their depth."""
     run = fake_run(shape=(8, 9), profiles=50)
@@ -301,6 +302,7 @@ def test_covariate_maps_of_other_depths_make_no_layer(fake_run: Callable[..., An
     assert "100.0 % of the mapped area lie inside" in text_of(run.folder)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_estimate_by_the_draw_leads(fake_run: Callable[..., Any]) -> None:
     run = fake_run(shape=(8, 9), profiles=50)
     write_full_evidence(run.folder, probability=True)
@@ -318,6 +320,7 @@ ASKED_FOR = {"zoning", "search", "steps", "baselines", "conformal", *SETS_AND_PR
 """Tables that a sound run need not have."""
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "gone",
     [
@@ -327,11 +330,8 @@ ASKED_FOR = {"zoning", "search", "steps", "baselines", "conformal", *SETS_AND_PR
         ("out_of_fold", "variogram", "zoning", "conformal", "independent", "products"),
     ],
 )
-def test_a_run_without_some_files_makes_a_page(
-    fake_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...]
-) -> None:
+def test_a_run_without_some_files_makes_a_page(fake_run: Callable[..., Any], gone: tuple[str, ...]) -> None:
     """What is missing is left out, and told where a full run has it."""
-    monkeypatch.setattr("edaphic.report.pictures.png_bytes", lambda figure: bytes(40))
     run = fake_run(shape=(6, 7), profiles=50)
     write_full_evidence(run.folder, probability=True)
     for name in gone:

@@ -96,6 +96,7 @@ def test_a_statistic_is_not_taken_for_another(dated: Path, name: str, stat: str,
     assert (list(layer.paths), layer.period, layer.target) == ([stat], period, "beta_cropland" if "beta" in name else "soc_stock")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_each_layer_is_shown_once_with_its_periods_side_by_side(dated: Path) -> None:
     run = read_run(dated)
     layers = map_pictures.layer_maps(run, target_of(run))
@@ -111,6 +112,7 @@ def test_each_layer_is_shown_once_with_its_periods_side_by_side(dated: Path) -> 
     assert len({picture.name for layer in layers for picture in layer.all}) == sum(len(layer.all) for layer in layers)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_panels_of_one_layer_share_their_colours(dated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[tuple[float, float]] = []
     true_panel = map_pictures.map_figures.panel_map
@@ -128,6 +130,7 @@ def test_panels_of_one_layer_share_their_colours(dated: Path, monkeypatch: pytes
     assert used[7:9] == [(0.0, 1.0)] * 2  # probabilities
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_limits_that_cross_by_rounding_alone_are_in_order(dated: Path) -> None:
     """One large upper limit makes its map's steps coarse, whatever the means are."""
     maps = dated / "maps"

@@ -343,6 +343,7 @@ def test_a_single_layer_without_bounds_or_truth(fake_run: Callable[..., Any]) ->
     assert "The true uncertainty lies between" not in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_missing_true_raster_is_told(fake_run: Callable[..., Any]) -> None:
     run = fake_run(shape=(8, 9), profiles=50)
     for path in (run.folder / "maps").glob("*.tif"):
@@ -354,6 +355,7 @@ def test_a_missing_true_raster_is_told(fake_run: Callable[..., Any]) -> None:
     assert "figure-truth_difference_0-30cm" in page.ids and "figure-truth_difference_30-60cm" not in page.ids
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_failed_build_leaves_the_old_report(fake_run: Callable[..., Any]) -> None:
     run = fake_run(shape=(8, 9), profiles=50)
     (run.folder / "report.html").write_text("old")

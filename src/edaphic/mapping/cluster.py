@@ -243,6 +243,8 @@ class _Flight:
                 f"{self.option}: tile at row {ours.tile.row}, column {ours.tile.col} lost its worker {RETRIES + 1} times "
                 f"({_line(fault) if fault else future.status}); expected workers that stay (are they short of memory?)"
             ) from fault
+        where = f"tile at row {ours.tile.row}, column {ours.tile.col}"
+        self.say(f"note: {where} lost its worker and goes to another ({_line(fault) if fault else future.status})", 0, 0)
         if ours.sent is self.sent:
             self.sent = self._send()  # what was given to the workers may have gone with them
         self._hand_out(ours.tile, ours.tries + 1)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edaphic.model.artefact_files import Spec, short
+from edaphic.model.bags import LEAST_BAGS
 from edaphic.model.features import Encoder
 from edaphic.model.forest import settings_faults
 from edaphic.model.structure import Forest, Settings
@@ -77,7 +78,7 @@ def _lengths(forest: Forest, features: int) -> str:
     )
     if not alike:
         return "arrays whose lengths do not fit each other"
-    if forest.bag and (forest.bag < 2 or forest.trees % forest.bag or forest.trees < 2 * forest.bag):
+    if forest.bag and (forest.bag < 2 or forest.trees % forest.bag or forest.trees < LEAST_BAGS * forest.bag):
         return f"{forest.trees} trees in bags of {forest.bag}"
     return ""
 

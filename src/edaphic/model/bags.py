@@ -21,6 +21,8 @@ from scipy.special import digamma, gammainc, hyp1f1, polygamma
 
 MOST_BELIEF = 4.0
 """Most degrees of freedom of the prior, in those of a cell: never more is lent from other cells than four times what a cell knows."""
+LEAST_BAGS = 4
+"""Fewer say nothing of their own scatter."""
 
 
 def learn_prior(between: NDArray[np.float64], within: NDArray[np.float64], bags: int, bag: int) -> tuple[float, float]:
@@ -74,7 +76,7 @@ def variance_of_mean(
     between, within : float64 (n,)
         B and W of each cell.
     bags, bag : int
-        m, at least 4, and k.
+        m, at least :data:`LEAST_BAGS`, and k.
     prior : (d, s)
         Of :func:`learn_prior`.
 
