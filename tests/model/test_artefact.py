@@ -323,14 +323,13 @@ def test_a_forged_document_without_one_of_its_keys_is_refused(copy, way):
         assert outcome(folder) is None, key
 
 
-def test_too_few_little_bags_are_refused(copy):
+def test_too_few_little_bags_are_refused(tmp_path):
     """12 trees: four bags of three tell how they scatter, two of six do not."""
-    folder = copy("bags")
-    document = json.loads((folder / "model.json").read_text())
-    document["parts"]["all"]["bags"] = [6]
-    (folder / "model.json").write_text(json.dumps(document))
+    model = model_of(bag=3)
+    forests = tuple(dataclasses.replace(forest, bag=6) for forest in model.forests)
+    save(dataclasses.replace(model, forests=forests), tmp_path, {})
     with pytest.raises(ModelError, match="12 trees in bags of 6"):
-        load(folder)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize(
