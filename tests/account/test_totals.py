@@ -17,6 +17,7 @@ from scipy.stats import norm
 
 from edaphic.account import STOCK_COLUMNS, ClassLayer, stock_table
 from edaphic.account.maps import quantile_names
+from edaphic.account.totals import bounds, quantities
 from edaphic.covariates.grid import Window
 from edaphic.errors import RasterError, UnitError
 
@@ -192,6 +193,28 @@ def test_classes_add_up_to_all_and_bounds_stand_in_order(
     assert (table["total_Tg"] <= table["fully_correlated_high_Tg"] + 1e-12).all()
     wide = table["fully_correlated_high_Tg"] - table["fully_correlated_low_Tg"]
     assert (table["independent_high_Tg"] - table["independent_low_Tg"] <= wide + 1e-12).all()
+
+
+def test_the_bound_of_one_cell_is_its_interval_and_that_of_many_is_even(plain: Make, save_layer: Save) -> None:
+    """Cells from 1 to 9 about 2: skew in one cell, a twentieth as much in the sum of 400."""
+    for side, lean in ((1, 1.0), (20, 0.05)):
+        grid, ones = plain(side, side), np.ones((side, side))
+        row = stock_table(grid, {(0, 30): save_layer(grid, 2.0 * ones, ones, 9.0 * ones)}).iloc[0]
+        above, below = row["independent_high_Tg"] - row["total_Tg"], row["total_Tg"] - row["independent_low_Tg"]
+        assert (above - below) / (above + below) == pytest.approx(0.75 * lean, rel=1e-6)
+        assert row["fully_correlated_low_Tg"] <= row["independent_low_Tg"] and row["independent_high_Tg"] <= row["fully_correlated_high_Tg"]
+        if side == 1:
+            assert row["independent_high_Tg"] == pytest.approx(row["fully_correlated_high_Tg"], rel=1e-9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 50), st.floats(0, 50)), min_size=1, max_size=6))
+def test_the_independent_bound_never_leaves_the_other_one(cells: list[tuple[float, float, float]]) -> None:
+    rows = np.array([[low, low + first, low + first + second] for low, first, second in cells])
+    found = bounds(quantities(np.full(len(rows), 1e6), rows[:, 1], rows[:, 0], rows[:, 2]).sum(axis=1))
+    room = 1e-12 * (1 + found["fully_correlated_high_Tg"])
+    assert -room <= found["fully_correlated_low_Tg"] <= found["independent_low_Tg"] + room
+    assert found["independent_low_Tg"] <= found["total_Tg"] + room
+    assert found["total_Tg"] <= found["independent_high_Tg"] + room <= found["fully_correlated_high_Tg"] + 2 * room
 
 
 def test_a_finer_grid_narrows_the_independent_bound_alone(plain: Make, save_layer: Save) -> None:

@@ -336,7 +336,37 @@ def test_the_whole_of_a_cell_with_soil_in_one_layer_is_that_layer_calibrated_too
     for stat in (*work.stats, "p_above_2"):
         one, whole = arrays[f"{stat}_0-30cm"], arrays[f"{stat}_0-100cm"]
         np.testing.assert_array_equal(one[:, :2][held[:, :2]], whole[:, :2][held[:, :2]], err_msg=stat)
-    assert (arrays["q95_0-30cm"][:, 2] != arrays["q95_0-100cm"][:, 2]).all()
+    assert (arrays["q95_0-30cm"][:, 3:] != arrays["q95_0-100cm"][:, 3:])[np.isfinite(arrays["mean_0-100cm"][:, 3:])].all()
+
+
+@pytest.mark.parametrize("target", ["log_soc_density", "soc_stock"])
+def test_quantiles_of_the_whole_follow_the_depth_of_the_soil_and_are_never_below_a_layer(target):
+    model, _ = made(target)
+    every = moves()
+    own = every.adjustments.assign(upper=[0.9, 0.3, 0.05], lower=[0.05, 0.2, 0.4])
+    stats = ("mean", "q05", "q50", "q95")
+    work = TileWork(model, (land(),), stats, replace(every, adjustments=own), thresholds=(2.0, 4.0))
+
+    def at(depth):
+        return replace(work, bedrock=bedrock(np.full((30, 41), depth)))(EVERYWHERE)[0]
+
+    for stat in stats:
+        for depth in (30.0, 100.0):
+            # Where a second layer begins, quantiles of one layer give way to those of realisations: of few trees, whose quantiles are
+            # steps, those are right within some percent.
+            here, room = at(depth)[f"{stat}_0-100cm"], 0.05 if depth == 30.0 and stat != "mean" else 1e-4
+            np.testing.assert_allclose(at(depth - 1e-4)[f"{stat}_0-100cm"], here, rtol=1e-4)
+            np.testing.assert_allclose(at(depth + 1e-4)[f"{stat}_0-100cm"], here, rtol=room)
+    for depth in (12.0, 31.5, 55.0, 500.0):
+        arrays = at(depth)
+        for stat in (*stats, "p_above_2", "p_above_4"):
+            whole = arrays[f"{stat}_0-100cm"]
+            known = np.isfinite(whole)
+            for layer in ("0-30", "30-100"):
+                if stat != "q05":  # a lower limit gives way to the mean that it has to hold
+                    assert (whole >= arrays[f"{stat}_{layer}cm"] - 1e-6)[known].all(), (stat, layer, depth)
+        low, mean, high = (arrays[f"{stat}_0-100cm"] for stat in ("q05", "mean", "q95"))
+        assert ((low <= mean) & (mean <= high))[known].all()
 
 
 def test_depths_in_metres_are_those_in_centimetres(model):

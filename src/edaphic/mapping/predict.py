@@ -174,7 +174,8 @@ class TileWork:
         models = _models(self.model)
         features = max(len(model.encoder.features) for model in models)
         asked = 8 * self._part * (2 * len(self.model.covariates) + features)
-        return asked + max(answer_bytes(model, self._part, self.asked.wish) for model in models)
+        moved = 16 * self._part * len(self.asked.wish.levels)
+        return asked + moved + max(answer_bytes(model, self._part, self.asked.wish) for model in models)
 
     @cached_property
     def _part(self) -> int:

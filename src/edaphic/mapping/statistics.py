@@ -21,6 +21,33 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Moves:
+    """Moves of the limits, (n,) or one for all, outward; ``by_level`` (k,) or (n, k): of every level, or None."""
+
+    lower: Array
+    upper: Array
+    by_level: Array | None
+
+    def times(self, factor: Array | None) -> Moves:
+        """Moves of amounts of which only a part is there."""
+        if factor is None:
+            return self
+        by_level = None if self.by_level is None else self.by_level * factor[:, None]
+        return Moves(self.lower * factor, self.upper * factor, by_level)
+
+    def towards(self, other: Moves, way: Array) -> Moves:
+        """Those so far on the way to others, 0 to 1, to the bit at either end."""
+        by_level = None
+        if self.by_level is not None and other.by_level is not None:
+            by_level = _between(self.by_level, other.by_level, way[:, None])
+        return Moves(_between(self.lower, other.lower, way), _between(self.upper, other.upper, way), by_level)
+
+
+def _between(one: Array, other: Array, way: Array) -> Array:
+    return np.where(way <= 0.0, one, np.where(way >= 1.0, other, one + way * (other - one)))
+
+
+@dataclass(frozen=True)
 class Calibration:
     """How quantiles of the forest become those of the evidence.
 
@@ -54,16 +81,13 @@ class Calibration:
                 out.append(f"evidence: no {what} for the depths {lacking}; expected one for each layer of the model")
         return out
 
-    def quantiles(
-        self, raw: Array, levels: Sequence[float], interval: Interval, zones: NDArray[np.int64] | None, *,
-        log: bool, scale: Array | None, within: Array | None,
-    ) -> tuple[Array, NDArray[np.bool_]]:  # fmt: skip
-        """Calibrated quantiles (n, k) of one interval, and where its limits were widened; see :func:`calibrate`."""
-        moves = None
+    def moves(self, levels: Sequence[float], interval: Interval, zones: NDArray[np.int64] | None) -> Moves:
+        """How quantiles of one interval move."""
+        by_level = None
         if len(levels) > 3 and self.by_level is not None:
-            moves = moves_at(level_moves_for(self.by_level, interval, zones), self.known, levels)
-        outward = moves_for(self.adjustments, interval, zones)
-        return calibrate(raw, levels, self.limits, outward, moves, log=log, scale=scale, within=within)
+            by_level = moves_at(level_moves_for(self.by_level, interval, zones), self.known, levels)
+        lower, upper = moves_for(self.adjustments, interval, zones)
+        return Moves(np.asarray(lower), np.asarray(upper), by_level)
 
 
 @dataclass(frozen=True)
@@ -133,7 +157,9 @@ def statistics(
     interval, statistics by name (n,), number of cells where the limits of the whole depth were widened to hold its mean
     """
     contents = target.quantity == "soc"
+    levels = asked.wish.levels
     means: list[NDArray[np.float32]] = []
+    floor = np.zeros((1, len(levels)))
     for i, interval in enumerate((*layers, *((whole,) if whole else ()))):
         # Rounded before they are added, so that the maps of the layers add up to the map of the whole as stored.
         mean = answers.mean[i].astype(np.float32)
@@ -143,13 +169,19 @@ def statistics(
         means.append(mean)
         own = None if share is None or contents else share[:, i] if not of_whole else share_of_whole(share, layers)
         quantiles, widened = answers.quantiles[i], np.zeros(len(mean), dtype=bool)
-        if asked.wish.levels:
-            quantiles, widened = asked.calibration.quantiles(
-                answers.quantiles[i], asked.wish.levels, interval, zones,
-                log=target.log, scale=own, within=mean.astype(np.float64) if of_whole else None,
+        if levels:
+            moves = asked.calibration.moves(levels, interval, zones).times(None if target.log else own)
+            if of_whole and share is not None:
+                first = asked.calibration.moves(levels, layers[0], zones).times(None if target.log or contents else share[:, 0])
+                moves = first.towards(moves, _beyond_first(share, layers))
+            inside = mean.astype(np.float64) if of_whole else None
+            quantiles, widened = calibrate(
+                answers.quantiles[i], levels, asked.calibration.limits, (moves.lower, moves.upper), moves.by_level,
+                log=target.log, within=inside,
             )  # fmt: skip
-        if asked.wish.levels and of_whole and share is not None:
-            _of_single_layers(asked, answers.quantiles[i], quantiles, widened, target, layers, zones, share, mean)
+            if inside is not None and not contents:
+                _not_below(quantiles, floor, inside, lower=int(np.searchsorted(levels, asked.calibration.limits[0])))
+            floor = np.maximum(floor, quantiles)
         known = _Known(asked, answers, i, mean, quantiles, trees, None if own is None else own == 0.0)
         found = {stat: known.of(stat) for stat in asked.stats} | {
             threshold_stat(value): known.exceeds(value) for value in asked.thresholds
@@ -160,19 +192,25 @@ def statistics(
         yield interval, found, int(widened.sum())
 
 
-def _of_single_layers(
-    asked: Asked, raw: Array, quantiles: Array, widened: NDArray[np.bool_], target: Target, layers: Sequence[Interval],
-    zones: NDArray[np.int64] | None, share: Array, mean: NDArray[np.float32],
-) -> None:  # fmt: skip
-    """Where all soil lies in one layer the whole is that layer, whose calibration it takes; in place."""
-    soil = share > 0.0
-    for j, layer in enumerate(layers):
-        alone = soil[:, j] & (soil.sum(axis=1) == 1)
-        if alone.any():
-            quantiles[alone], widened[alone] = asked.calibration.quantiles(
-                raw[alone], asked.wish.levels, layer, None if zones is None else zones[alone],
-                log=target.log, scale=None if target.quantity == "soc" else share[alone, j], within=mean[alone].astype(np.float64),
-            )  # fmt: skip
+def _beyond_first(share: Array, layers: Sequence[Interval]) -> Array:
+    """Thickness of soil below the first layer as a part of what it is where soil ends nowhere: 0 where the whole is the first layer."""
+    thickness = np.array([bottom - top for top, bottom in layers])
+    below = _added(share[:, 1:].T * thickness[1:, None])
+    return np.asarray(below / thickness[1:].sum())
+
+
+def _not_below(quantiles: Array, floor: Array, mean: Array, lower: int) -> None:
+    """A sum of amounts is at no level less than any of them; nor is its lower limit above its mean. In place."""
+    np.maximum(quantiles, floor, out=quantiles)
+    quantiles[:, : lower + 1] = np.minimum(quantiles[:, : lower + 1], mean[:, None])
+
+
+def _added(rows: Array) -> Array:
+    """Sum over the first axis, in its order whatever the number of columns."""
+    out = np.zeros(rows.shape[1])
+    for row in rows:
+        out += row
+    return out
 
 
 @dataclass(frozen=True)
