@@ -459,7 +459,9 @@ def resolution(value: float, **grid: Any) -> Callable[[Told, Path], None]:
 
 
 DEGREES = {"crs": "EPSG:4326", "bounds": [15.0, 43.17, 15.16, 43.27]}
-IN_BAD = r"^edaphic: bad: \S*bad/bad\.(tif|vrt|nc): .*; expected "
+AT = r"^edaphic: recipe\.yaml:\d+: "
+IN_PLACE = AT + r"covariates\.layers\[0\]: bad: \S*"
+IN_BAD = IN_PLACE + r"bad/bad\.(tif|vrt|nc): .*; expected "
 
 LINE: dict[str, Case] = {
     "no CRS": Case(plain(crs=None), IN_BAD + "a raster with a CRS"),
@@ -469,12 +471,12 @@ LINE: dict[str, Case] = {
     "cells of no height": Case(virtual(place=f"{WEST}, 250, 0, {NORTH}, 0, 0"), IN_BAD + ".*where its cells lie"),
     "local CRS": Case(plain(crs='LOCAL_CS["mine",UNIT["metre",1]]'), IN_BAD + "a geographic or projected CRS"),
     "complex numbers": Case(plain(values=BASE.astype(np.complex64)), IN_BAD + "real numbers"),
-    "no overlap": Case(plain(transform=OURS @ Affine.translation(200, 0)), r"^edaphic: bad: \S*: no overlap .*expected part of"),
-    "touches the grid": Case(plain(transform=OURS @ Affine.translation(COLS, 0)), r"^edaphic: bad: \S*: no overlap .*expected part of"),
+    "no overlap": Case(plain(transform=OURS @ Affine.translation(200, 0)), IN_PLACE + r": no overlap .*expected part of"),
+    "touches the grid": Case(plain(transform=OURS @ Affine.translation(COLS, 0)), IN_PLACE + r": no overlap .*expected part of"),
     "less than half a cell of overlap": Case(
-        plain(transform=OURS @ Affine.translation(COLS - 0.4, 0)), r"^edaphic: bad: \S*: no overlap .*expected part of"
+        plain(transform=OURS @ Affine.translation(COLS - 0.4, 0)), IN_PLACE + r": no overlap .*expected part of"
     ),
-    "latitude before longitude": Case(swapped, r"^edaphic: bad: \S*: no overlap .*expected part of"),
+    "latitude before longitude": Case(swapped, IN_PLACE + r": no overlap .*expected part of"),
     "a band too few": Case(plain(keys={"band": 3}), IN_BAD + "one of 1 to 1"),
     "band 0": Case(plain(keys={"band": 0}), r"recipe\.yaml:\d+: .*band.*0.*; expected"),
     "data cut short": Case(cut(0.6), IN_BAD + "a whole file"),
@@ -486,7 +488,7 @@ LINE: dict[str, Case] = {
     "empty folder": Case(empty_folder, IN_BAD + "tiles"),
     "loop of links": Case(linked_in_a_loop, r"^edaphic: .*bad\.tif.*; expected a file that exists"),
     "link to nothing": Case(linked_to_nothing, r"^edaphic: .*bad\.tif.*; expected a file that exists"),
-    "virtual raster of a missing file": Case(virtual(None, source="gone.tif"), r"^edaphic: bad: \S*: .*gone\.tif.*; expected "),
+    "virtual raster of a missing file": Case(virtual(None, source="gone.tif"), IN_PLACE + r": .*gone\.tif.*; expected "),
     "virtual raster of itself": Case(of_itself, IN_BAD),
     "virtual raster without end": Case(
         lambda folder: (folder / "bad.vrt").write_text("<VRTDataset raster") and {"path": "bad.vrt"}, IN_BAD
@@ -500,19 +502,19 @@ LINE: dict[str, Case] = {
     "unknown compression": Case(unknown_codec, IN_BAD),
     "control points only": Case(points_only, IN_BAD + "a raster with a CRS"),
     "rational polynomials only": Case(rational_polynomials, IN_BAD + "a raster with a CRS"),
-    "which variable": Case(two_variables, r"^edaphic: bad: \S*bad\.nc: which variable\?; expected one of rain, snow"),
+    "which variable": Case(two_variables, IN_PLACE + r"bad\.nc: which variable\?; expected one of rain, snow"),
     "no leave to read": Case(without_leave, IN_BAD),
     "-9999 without a tag": Case(plain(values=with_cell(BASE, "float32", -9999)), r"bad: .*-9999.*; expected nodata"),
     "20,000 cells along each cell of the map": Case(
         virtual(width=1_000_000, height=800_000, place=f"{WEST}, 0.0125, 0, {NORTH}, 0, -0.0125"), IN_BAD
     ),
-    "a resolution of a billionth": Case(plain(), r"^edaphic: grid.resolution: .*; expected a coarser resolution", resolution(1e-9)),
+    "a resolution of a billionth": Case(plain(), AT + r"grid.resolution: .*; expected a coarser resolution", resolution(1e-9)),
     "metres for degrees": Case(
-        plain(), r"^edaphic: grid.resolution: 250 x 250 .*; expected less than the extent", resolution(250, **DEGREES)
+        plain(), AT + r"grid.resolution: 250 x 250 .*; expected less than the extent", resolution(250, **DEGREES)
     ),
-    "degrees for metres": Case(plain(), r"^edaphic: grid.resolution: 0.0025 .*; expected a coarser resolution", resolution(0.0025)),
+    "degrees for metres": Case(plain(), AT + r"grid.resolution: 0.0025 .*; expected a coarser resolution", resolution(0.0025)),
     "a grid from 170 to 190": Case(
-        plain(), r"^edaphic: grid: longitude .*; expected -180 to 180", resolution(0.1, crs="EPSG:4326", bounds=[170, 0, 190, 10])
+        plain(), AT + r"grid: longitude .*; expected -180 to 180", resolution(0.1, crs="EPSG:4326", bounds=[170, 0, 190, 10])
     ),
 }
 

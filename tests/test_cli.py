@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from edaphic import __version__, recipe
+from edaphic.cli.app import plain_lines
 
 VERBS = ("demo", "template", "schema", "check", "run", "predict", "report", "harmonise", "stock")
 
@@ -109,6 +111,28 @@ def test_too_little_memory_is_refused_before_the_work(command, tiny, tmp_path):
     assert said.splitlines()[-1].startswith("edaphic: --memory: 60 MB; expected ")
 
 
+def test_check_and_run_refuse_the_same_memory_and_say_what_will_do(command, tiny, tmp_path, monkeypatch):
+    """What this process holds may change from one line to the next, so it is told."""
+    for module in ("mapping.place", "mapping.plan", "stages.size"):
+        monkeypatch.setattr(f"edaphic.{module}.resident", lambda: 500_000_000)
+    path = tiny.copy(tmp_path / "input", lambda told: told["maps"].update(monte_carlo={"range_km": 5, "draws": 10, "forests": 2}))
+    _, screen, _ = command("check", path, "--threads", 1)
+    (line,) = (line for line in screen.splitlines() if line.startswith("memory"))
+    peak, *stages = (int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", line))
+    assert [name in line for name in ("model and evidence", "maps", "montecarlo", "report")] == [True] * 4
+    assert peak == max(stages) and min(stages) >= 620
+    for verb in (("check", path), ("run", path, "-o", tmp_path / "run")):
+        status, _, said = command(*verb, "--threads", 1, "--memory", "630MB")
+        refused = [line for line in said.splitlines() if "expected at least" in line]
+        assert status == 2 and [line.split(": 630 MB")[0] for line in refused] == [
+            "edaphic: --memory", "edaphic: --memory (montecarlo)", "edaphic: --memory"
+        ]  # fmt: skip
+        enough = max(int(re.search(r"at least (\d+) MB", line)[1]) for line in refused)
+        assert not (tmp_path / "run").exists()
+    assert command("check", path, "--threads", 1, "--memory", f"{enough}MB")[0] == 0
+    assert command("check", path, "--threads", 1, "--memory", f"{int(enough * 0.97)}MB")[0] == 2
+
+
 def test_ctrl_c_is_one_line_and_says_how_to_go_on(command, monkeypatch):
     def stopped() -> None:
         raise KeyboardInterrupt
@@ -129,3 +153,29 @@ def test_a_full_disk_is_one_line(command, monkeypatch):
         assert status == 2 and said == (
             "edaphic: the disk is full; expected room: what is done stays, and the same command goes on with it\n"
         )
+
+
+def test_a_file_gets_a_line_for_each_tenth_of_a_long_step(capsys):
+    listener = plain_lines(sys.stdout)
+    listener.stage("maps", "not done yet")
+    for done in range(90):
+        listener.step("writing maps", done, 90)
+    for done in range(300):
+        listener.step(f"computing tile {done + 1} of 300", done, 300)
+    for fold in range(4):
+        listener.step(f"fold {fold + 1} of 4", fold, 4)
+    listener.step("note: twice", 0, 0)
+    listener.step("note: twice", 0, 0)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:4] == ["maps: not done yet", "writing maps", "writing maps: 10 %", "writing maps: 20 %"]
+    assert [line for line in lines if line.startswith("computing")] == [f"computing tile {n} of 300" for n in range(1, 300, 30)]
+    assert lines[-6:] == ["fold 1 of 4", "fold 2 of 4", "fold 3 of 4", "fold 4 of 4", "note: twice", "note: twice"]
+    assert len(lines) == 1 + 10 + 10 + 6
+
+
+def test_a_step_told_in_the_same_words_starts_anew_in_each_stage(capsys):
+    listener = plain_lines(sys.stdout)
+    for name in ("maps", "account"):
+        listener.stage(name, "")
+        listener.step("drawing", 0, 1)
+    assert capsys.readouterr().out.count("drawing") == 2

@@ -108,6 +108,7 @@ def to_projected(told: dict[str, Any]) -> None:
 FAR = rasterio.Affine(250, 0, 4_000_000, 0, -250, 1_000_000)
 
 EARLY: dict[str, tuple[Callable[[dict[str, Any]], object], Callable[[Path], object], str]] = {
+    "mask of all": (lambda told: told["maps"].update(mask={"land_cover": [1, 2, 3, 4, 5]}), nothing, r"masks and bedrock leave none of"),
     "missing table": (lambda told: source_of(told).update(horizons="none.csv"), nothing, r"horizons: found no file .*none\.csv"),
     "missing sites": (lambda told: source_of(told).update(sites="none.csv"), nothing, r"sites: found no file .*none\.csv"),
     "missing column": (
@@ -152,8 +153,56 @@ def test_fault_that_shows_before_the_work(command, tiny, tmp_path, name):
     status, faults, screen = command("run", path, "-o", out)
     assert (status, len(faults), screen) == (2, 2 if name == "no coordinates" else 1, ""), faults  # lon and lat
     assert all(re.search(expected, line) and "expected" in line for line in faults), faults
+    assert all(re.match(r"edaphic: recipe\.yaml:\d+: [a-z]", line) for line in faults), faults
     assert not out.exists()
     assert command("check", path) == (2, faults, "")
+
+
+def test_a_files_fault_names_the_line_and_the_key(command, tiny, tmp_path):
+    """Each is at the key that has to be changed, whatever the file is called."""
+
+    def change(told):
+        told["maps"].update(masks=[{"name": "lake", "path": "lake.gpkg"}])
+        told["account"]["by"][1].update(column="canton")
+        told["covariates"]["layers"].append({"path": "broken.tif"})
+
+    path = tiny.copy(tmp_path / "input", change)
+    (path.parent / "lake.gpkg").write_text("no polygons")
+    (path.parent / "broken.tif").write_bytes(b"")
+    status, faults, _ = command("check", path)
+    text = path.read_text().splitlines()
+    assert status == 2 and len(faults) == 3, faults
+    found = {re.match(r"edaphic: recipe\.yaml:(\d+): (\S+)", line).groups() for line in faults}
+    keys = {key: text[int(line) - 1] for line, key in found}
+    assert len(keys) == 3 and "lake" in keys["maps.masks"] and "canton" in keys["account.by"]
+    (broken,) = (text for key, text in keys.items() if key.startswith("covariates.layers["))
+    assert "broken.tif" in broken
+
+
+def test_a_faulty_key_does_not_hide_what_else_is_wrong(command, tiny, tmp_path):
+    """Neither a basis that is missing in the columns of a table nor covariates whose error is told and that are none."""
+
+    def change(told):
+        columns = source_of(told)["columns"]
+        columns["soc"].pop("unit")
+        columns["bulk_density"].pop("basis")
+        told["maps"]["monte_carlo"] = {
+            "range_km": 10, "draws": 10, "forests": 2,
+            "inputs": {"nope": {"sd": 1}, "slope": {"sd": -3}, "land_cover": {"sd": 1}},
+        }  # fmt: skip
+
+    path = tiny.copy(tmp_path / "input", change)
+    status, faults, _ = command("check", path)
+    told = "\n".join(faults)
+    assert status == 2 and len(faults) == 5, faults
+    for words in (
+        r"columns\.soc.unit: found no unit",
+        r"columns\.bulk_density: horizons\.csv: found no basis",
+        r"inputs\.slope\.sd: found -3",
+        r"inputs\.nope: no covariate",
+        r"inputs\.land_cover: sd of a covariate of kind class",
+    ):
+        assert re.search(words, told), told
 
 
 LATE: dict[str, tuple[Callable[[dict[str, Any]], object], Callable[[Path], object], str, str]] = {
@@ -178,7 +227,6 @@ LATE: dict[str, tuple[Callable[[dict[str, Any]], object], Callable[[Path], objec
     ),
     "truncated raster": (nothing, truncate("covariates/elevation.tif", 0.6), r"elevation.*expected", ""),
     "profiles off the grid": (nothing, edit_table("sites.csv", lambda t: t.assign(LON=t["LON"] - 20)), r"expected", ""),
-    "mask of all": (lambda told: told["maps"].update(mask={"land_cover": [1, 2, 3, 4, 5]}), nothing, r"mask.*expected", "covariates"),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from edaphic import manifest as of_runs
 from edaphic.errors import RunError
 from edaphic.manifest import changes, key_of, open_run, peak_memory, sha256_of
-from edaphic.mapping.ledger import LEDGER, Lines
+from edaphic.mapping.ledger import LEDGER, Lines, kept_tiles
 
 
 def writes(**files):
@@ -166,6 +166,9 @@ def test_what_changed_is_named(tmp_path):
         manifest.write_run_json(["maps"])
     assert "parts" not in json.loads((tmp_path / "run/run.json").read_text())["stages"]["maps"]
     assert changes({"input a": "1"}, {"input b": "1"}) == "input a left out; input b new"
+    with_keys = {"recipe: maps.bedrock.path": "1", "recipe: maps.bedrock.unit": "2", "recipe: maps.bedrocks": "3"}
+    without = {"recipe: maps.bedrock": "0", "recipe: maps.bedrocks": "3"}
+    assert changes(without, with_keys) == changes(with_keys, without) == "recipe: maps.bedrock changed"
     assert changes(None, OLD) == changes({}, OLD) == "inputs, recipe or version changed"
 
 
@@ -269,3 +272,43 @@ def test_what_a_kill_right_after_a_stage_left_goes(tmp_path):
         (run.partial("maps", "k") / "tiles").write_text("many")
         run.tidy("maps")
         assert not (tmp_path / "run" / ".edaphic" / "partial" / "maps").exists()
+
+
+def test_a_fault_before_anything_is_done_leaves_no_new_folder(tmp_path):
+    def fails(work, partial):
+        (work / "half").write_text("x")
+        raise RunError("no")
+
+    def attempt(folder, stage=fails):
+        with pytest.raises(RunError, match="no"), open_run(folder) as manifest:
+            manifest.hash_inputs([])
+            manifest.run_stage("maps", "k", stage, parts={"a": "b"})
+
+    attempt(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    attempt(tmp_path / "mine" / "new")
+    assert list((tmp_path / "mine").iterdir()) == []
+    attempt(tmp_path / "mine")  # an empty folder that was there stays there
+    assert (tmp_path / "mine").is_dir() and list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_fault_after_something_was_done_leaves_it(tmp_path):
+    with pytest.raises(RunError, match="later"), open_run(tmp_path / "done") as manifest:
+        manifest.run_stage("profiles", "k", writes(table="1"))
+        raise RunError("later")
+    with open_run(tmp_path / "done") as manifest:
+        assert manifest.unchanged("profiles", "k")
+
+    def some_tiles(work, partial):
+        Lines(partial / LEDGER).append({"t": 0})
+        raise RunError("later")
+
+    with pytest.raises(RunError, match="later"), open_run(tmp_path / "tiles") as manifest:
+        manifest.run_stage("maps", "k", some_tiles)
+    assert kept_tiles(next((tmp_path / "tiles" / ".edaphic" / "partial" / "maps").iterdir())) == 1
+    # A folder of an earlier call stays, whatever becomes of a later one.
+    (tmp_path / "old" / ".edaphic").mkdir(parents=True)
+    with pytest.raises(RunError, match="later"), open_run(tmp_path / "old"):
+        raise RunError("later")
+    assert (tmp_path / "old" / ".edaphic").is_dir()

@@ -383,9 +383,26 @@ def test_classes_may_come_from_a_pattern() -> None:
     pattern = ("- path: covs/dem.tif", "- {path: covs/*.tif, kind: class}")
     assert parse(with_changes(pattern, more=more)).account.by == ("cover",)
     (fault,) = faults_of(with_changes((pattern[0], "- path: covs/*.tif"), more=more))
-    assert "found 'cover', which is continuous" in fault
+    assert "found 'cover', which no layer of kind class is called" in fault  # whether there is such a file, the pattern does not tell
     (fault,) = faults_of(with_changes((pattern[0], pattern[1] + "\n  exclude: [cov*]"), more=more))
     assert "found 'cover', which is excluded" in fault
+
+
+def test_a_name_of_no_kind_and_an_excluded_one() -> None:
+    more = "".join(f"\n    - {{path: covs/{name}.tif, kind: class}}" for name in ("cover", "zone"))
+    layers = ("- path: covs/dem.tif", f"- path: covs/dem.tif{more}")
+    (fault,) = faults_of(with_changes(layers, more="account: {by: [dem]}\n"))
+    assert "found 'dem', which is continuous; expected a covariate of kind class, one of cover, zone" in fault
+    excluded = (layers[0], layers[1] + "\n  exclude: [cover]")
+    (fault,) = faults_of(with_changes(excluded, more="account: {by: [cover]}\n"))
+    assert fault.endswith("found 'cover', which is excluded; expected a covariate of kind class, one of zone")
+
+
+@pytest.mark.parametrize("patterns", ["['*']", "[dem, cover]", "['**', dem]"])
+def test_nothing_is_left_comes_before_what_follows_from_it(patterns: str) -> None:
+    layers = ("- path: covs/dem.tif", f"- path: covs/dem.tif\n    - {{path: covs/cover.tif, kind: class}}\n  exclude: {patterns}")
+    (fault,) = faults_of(with_changes(layers, more="maps: {mask: {cover: [1]}}\naccount: {by: [cover]}\n"))
+    assert "covariates.exclude: found that no covariate is left; expected at least one covariate" in fault
 
 
 # --- Text that is no recipe

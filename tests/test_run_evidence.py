@@ -261,7 +261,6 @@ LATE: dict[str, tuple[Change, Spoil, str]] = {
     "weights of text": (*of_weights(lambda t: "heavy"), r"'heavy'.*expected numbers"),
     "weights below zero": (*of_weights(lambda t: -1.0), r"weight: nan at profile .*expected numbers above 0"),
     "weights with gaps": (*of_weights(lambda t: np.where(t["PROFILE"] == t["PROFILE"].iloc[3], np.nan, 1.0)), r"weight: nan at profile"),
-    "a mask of everything": (lambda told: told["maps"].update(mask={"land_cover": [1, 2, 3, 4, 5]}), nothing, r"none .*left by the mask"),
     "time with one period": (evidence(designs=["time"], period_years=3000), nothing, r"all years lie in one period"),
     "time without years": (
         lambda told: (source_of(told)["columns"].pop("year"), evidence(designs=["time"])(told)), nothing, r"no row has a year",

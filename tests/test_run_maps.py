@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import rasterio.transform
+import rasterio.warp
 import shapely
 import yaml
 
@@ -79,6 +82,15 @@ def band(out: Path, name: str) -> np.ndarray:
     return values
 
 
+def cells_that_stand_for_the_map(out: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the cells that the evidence takes for the map."""
+    cells = pd.read_parquet(out / "evidence" / "cells.parquet")
+    with rasterio.open(out / "maps" / "soc_stock_mean_0-30cm.tif") as source:
+        xs, ys = rasterio.warp.transform("EPSG:4326", source.crs, cells["lon"], cells["lat"])
+        rows, cols = rasterio.transform.rowcol(source.transform, np.asarray(xs), np.asarray(ys))
+    return np.asarray(rows, dtype=int), np.asarray(cols, dtype=int)
+
+
 def summary(out: Path) -> dict[str, Any]:
     told: dict[str, Any] = json.loads((out / "maps" / "summary.json").read_text(encoding="utf-8"))
     return told
@@ -112,11 +124,12 @@ def again(finished, tmp_path):
 
 
 def mapped(again: tuple[Path, Path], **keys: Any) -> tuple[Path, list[str]]:
-    """The maps made again with other keys: nothing else is."""
+    """The maps made again with other keys: nothing else is, unless other cells stand for the map."""
     path, out = again
+    anew = ["model", "evidence", "maps"] if {"masks", "bedrock"} & set(keys) else ["maps"]
     rewrite(path, lambda told: told["maps"].update(keys))
     worked, said = followed(path, out, until="maps")
-    assert worked == ["maps"]
+    assert worked == anew
     return out, said
 
 
@@ -199,10 +212,11 @@ def test_masks_leave_cells_empty_and_are_counted(finished, again):
     )
     gone = (share > 50) | np.isin(np.arange(rows) % 10, [3, 4])[:, None]
     gone[:5, :5] = True
-    for stat in ("mean", "q05", "q95"):
-        np.testing.assert_array_equal(
-            band(out, f"{stat}_30-60cm"), np.where(gone, np.nan, band(finished[1], f"{stat}_30-60cm")), err_msg=stat
-        )
+    full = band(finished[1], "mean_30-60cm")
+    np.testing.assert_array_equal(band(out, "mean_30-60cm"), np.where(gone, np.nan, full))
+    for stat in ("q05", "q95"):  # calibrated anew: other cells stand for the map
+        np.testing.assert_array_equal(np.isnan(band(out, f"{stat}_30-60cm")), gone | np.isnan(full), err_msg=stat)
+    assert not gone[cells_that_stand_for_the_map(out)].any() and gone[cells_that_stand_for_the_map(finished[1])].any()
     told = summary(out)
     assert told["masks"]["water"] == (share > 50).sum() and told["masks"]["lakes"] == 25
     assert told["masks"]["ice"] == np.isin(np.arange(rows) % 10, [3, 4]).sum() * cols
@@ -247,8 +261,21 @@ def test_stocks_shrink_with_the_soil_and_a_new_raster_makes_new_maps(finished, a
     assert told["soil_ends_within"] == here[:5].sum() + here[15:].sum()
     raster(path.parent, "rock.tif", np.full((rows, cols), 3.0))
     worked, _ = followed(path, out, until="maps")
-    assert worked == ["maps"]
+    assert worked == ["model", "evidence", "maps"]
     np.testing.assert_array_equal(band(out, "mean_30-60cm"), band(finished[1], "mean_30-60cm"))
+
+
+def test_cells_without_soil_or_inside_masks_do_not_stand_for_the_map_and_why_is_said(again):
+    path, out = again
+    depth = np.full((40, 50), 80.0)
+    depth[20:], depth[10:20] = 0.0, np.nan  # unknown depths have soil all the way down
+    raster(path.parent, "rock.tif", depth, nodata=np.nan)
+    rewrite(path, lambda told: told["maps"].update(bedrock={"path": "rock.tif", "unit": "cm"}))
+    why: dict[str, str] = {}
+    run.run(path, out, until="model", listener=Listener(why.__setitem__, lambda text, done, total: None, lambda seconds: None))
+    assert why["model"] == "recipe: maps.bedrock changed; input rock.tif new" and why["covariates"] == "unchanged, skipped"
+    rows, _ = cells_that_stand_for_the_map(out)
+    assert rows.max() == 19 and (rows >= 10).any() and (rows < 10).any()
 
 
 # Periods --------------------------------------------------------------------------------------------------------------
@@ -477,7 +504,7 @@ def test_periods_that_no_covariate_has_are_found_by_the_check(again, key, value)
     rewrite(path, lambda told: told["maps"].update({key: value}))
     with pytest.raises(EdaphicError) as fault:
         run.check(path)
-    assert list(fault.value.faults) == [
+    assert [line[line.index("maps.") :] for line in fault.value.faults] == [  # where in the recipe stands before
         f"maps.{key}: [1950, 1960], whose middle lies 35 years from the nearest period of ndvi (1990-2004, 2005-2019); "
         "expected 10 at most, as covariates.max_gap_years says"
     ]
@@ -485,12 +512,107 @@ def test_periods_that_no_covariate_has_are_found_by_the_check(again, key, value)
     run.check(path)
 
 
-def test_masks_that_remove_all_are_one_clear_line(again):
+def test_masks_that_remove_all_are_found_before_any_work(again):
     path, out = again
     raster(path.parent, "water.tif", np.full((40, 50), 90.0))
     rewrite(path, lambda told: told["maps"].update(masks=[{"name": "water", "path": "water.tif", "above": 50}]))
-    with pytest.raises(EdaphicError, match=r"maps: of 2000 cells, masks remove 2000 and 0 of the others have a value"):
-        followed(path, out, until="maps")
+    before = {file: file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
+    for work in (lambda: run.check(path), lambda: followed(path, out, until="maps")):
+        with pytest.raises(EdaphicError) as fault:
+            work()
+        (line,) = fault.value.faults
+        assert re.search(
+            r"maps: region, masks and bedrock leave none of 2,000 cells \(land_cover removes \d+, water removes 2,000\); expected cells to",
+            line,
+        )
+    assert {file: file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()} == before
+
+
+def test_what_masks_together_leave_is_looked_at_and_bedrock_counts(again):
+    path, _ = again
+    rows = np.arange(40)[:, None] + np.zeros((1, 50))
+    raster(path.parent, "upper.tif", rows)
+    raster(path.parent, "rock.tif", np.where(rows > 20, 0.0, 200.0))
+    rewrite(
+        path,
+        lambda told: told["maps"].update(
+            mask={}, masks=[{"name": "upper", "path": "upper.tif", "below": 20}], bedrock={"path": "rock.tif", "unit": "cm"}
+        ),
+    )
+    run.check(path)  # one row is left
+    rewrite(path, lambda told: told["maps"]["masks"][0].update(below=21))
+    with pytest.raises(EdaphicError, match=r"none of 2,000 cells \(upper removes 1,050, 950 have no soil above the bedrock\); exp"):
+        run.check(path)
+
+
+def notes_on_maps(path: Path) -> list[str]:
+    return [note for note in run.check(path)[1].notes if note.startswith(("maps", "account"))]
+
+
+def test_masks_that_do_nothing_are_said(again):
+    path, _ = again
+    raster(path.parent, "cover.tif", np.arange(2000).reshape(40, 50) % 4, "uint8")
+    crs = "EPSG:4326"
+    with rasterio.open(path.parent / "covariates" / "land_cover.tif") as like:
+        west, south, east, north = rasterio.warp.transform_bounds(like.crs, crs, *like.bounds)
+    inside, far = shapely.box(west, south, east, north), shapely.box(west + 40, south, east + 40, north)
+    slit = shapely.box(west + 0.5 * (east - west), south, west + 0.5 * (east - west) + 1e-7, north)
+    for name, shape in (("slit", slit), ("far", far)):
+        geopandas.GeoDataFrame(geometry=[shape], crs=crs).to_file(path.parent / f"{name}.gpkg")
+    geopandas.GeoDataFrame({"of": ["here", "there"]}, geometry=[inside, far], crs=crs).to_file(path.parent / "parts.gpkg")
+    masks = [
+        {"name": "towns", "path": "cover.tif", "classes": [3, 77, 78]}, {"name": "high", "path": "cover.tif", "above": 50},
+        {"name": "slit", "path": "slit.gpkg"},
+    ]  # fmt: skip
+    rewrite(path, lambda told: told["maps"].update(masks=masks, mask={"land_cover": [5, 999]}))
+    rewrite(path, lambda told: told.update(account={"by": [{"name": "part", "path": "parts.gpkg", "column": "of"}]}))
+    assert notes_on_maps(path) == [
+        "maps.mask land_cover: no cell of the grid has class 999; there is 1, 2, 3, 4, 5",
+        "maps.masks towns: no cell of the grid has class 77, 78; there is 0, 1, 2, 3",
+        "maps.masks high: removes no cell of the grid",
+        "maps.masks slit: removes no cell of the grid",
+        "account.by part: 1 of 2 lie outside the grid: there",
+    ]
+    rewrite(path, lambda told: told["maps"]["masks"].append({"name": "far", "path": "far.gpkg"}))
+    rewrite(path, lambda told: told["account"]["by"][0].update(path="far.gpkg"))
+    geopandas.GeoDataFrame({"of": ["there"]}, geometry=[far], crs=crs).to_file(path.parent / "far.gpkg")
+    with pytest.raises(EdaphicError) as fault:
+        run.check(path)
+    assert len(fault.value.faults) == 2 and all("far.gpkg: no overlap with the grid; it covers " in line for line in fault.value.faults)
+    assert [what in line for what, line in zip(("account.by part: ", "maps.masks far: "), fault.value.faults, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("depth", "said"),
+    [
+        (np.nan, "maps.bedrock: no cell of the grid has a depth (no finite number stands anywhere): all layers count in full"),
+        (np.inf, "maps.bedrock: no cell of the grid has a depth (no finite number stands anywhere): all layers count in full"),
+        (-3.0, "maps.bedrock: no cell of the grid has a depth (2,000 have a negative one): all layers count in full"),
+        (np.where(np.arange(50) < 2, -3.0, 90.0), "maps.bedrock: 80 cells of the grid have a negative depth, which counts as not known"),
+    ],
+)
+def test_a_depth_to_bedrock_that_does_nothing_is_said(again, depth, said):
+    path, _ = again
+    raster(path.parent, "rock.tif", np.broadcast_to(depth, (40, 50)))
+    rewrite(path, lambda told: told["maps"].update(bedrock={"path": "rock.tif", "unit": "cm"}))
+    assert notes_on_maps(path) == [said]
+
+
+def test_a_fault_on_an_old_run_leaves_it_marked(again, monkeypatch):
+    """The stage of maps fails with a new recipe: what is there of the old one is said, and stands in run.json."""
+    path, out = again
+    rewrite(path, lambda told: told["maps"].update(masks=[], mask={"land_cover": [4]}))
+    monkeypatch.setattr("edaphic.mapping.predict.TileWork.__call__", lambda self, window: pytest.fail("a tile"))
+    said: list[str] = []
+    with pytest.raises(pytest.fail.Exception):
+        run.run(path, out, listener=Listener(lambda *_: None, lambda text, done, total: said.append(text), lambda seconds: None))
+    told = json.loads((out / "run.json").read_text())
+    assert told["older"] == ["maps"] and told["stages"]["maps"]["status"] == "stale" and told["stages"]["model"]["status"] == "done"
+    assert said[-1] == f"note: {out}: files of maps are those of an earlier recipe, input or version"
+    assert recipe.load(out / "recipe.yaml").maps.mask == {"land_cover": (4,)}
+    monkeypatch.undo()
+    followed(path, out, until="maps")
+    assert json.loads((out / "run.json").read_text())["older"] == []
 
 
 HEAD = """
@@ -507,7 +629,12 @@ covariates: {layers: [{path: dem.tif}]}
     [
         ("maps: {stats: [mean, q5, q95]}", r"stats\[1\]: found 'q5'; expected one of .* \(did you mean 'q05'\?\)"),
         ("maps: {stats: [mean, q05, q95, q00]}", r"found 'q00'; expected a quantile from q01 to q99"),
-        ("maps: {stats: [mean, q05, q95, q995]}", r"found 'q995'; expected .* or in three digits from q010 to q990"),
+        ("maps: {stats: [mean, q05, q95, q995]}", r"found 'q995'; expected .* or in three digits from q011 to q989"),
+        ("maps: {stats: [mean, q05, q95, q100]}", r"found 'q100'; expected q10 \(two digits .*, or q99, the largest"),
+        ("maps: {stats: [mean, q05, q95, tree_q050]}", r"found 'tree_q050'; expected tree_q05 \("),
+        ("maps: {stats: [mean, q05, q95, tree_q0]}", r"found 'tree_q0'; expected one of .* \(the least is tree_q01\)"),
+        ("maps: {stats: [mean, q05, q95, median]}", r"found 'median'; expected one of .* \(did you mean 'q50'\?\)"),
+        ("maps: {stats: [mean, q05, q95, q10, q10]}", r"stats\[4\]: found 'q10' a second time; expected each entry once"),
         ("maps: {stats: [mean, q05, q95, p_above_5]}", r"found 'p_above_5'; expected thresholds: \[5\]"),
         ("maps: {stats: [mean, q05, q95, sprad]}", r"did you mean 'spread'"),
         ("maps: {stats: [mean, q05, q95, se]}", r"stats\[3\]: found 'se' without little bags; expected model: .*little_bags: 10"),

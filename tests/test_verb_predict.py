@@ -95,6 +95,33 @@ def test_the_runs_own_recipe_gives_the_runs_own_maps(made, model, command, tmp_p
     assert told["model_sha256"] == load_kit(model).sha256 and told["stats"] == STATS and "covariates/slope.tif" in told["inputs"]
 
 
+def test_maps_tell_the_seed_and_the_years_of_the_profiles(made, model, aligned, command, tmp_path):
+    """They are those of the model, not of the recipe of the maps."""
+    path, out = made
+    text = path.read_text()
+    seed = yaml.safe_load(text)["seed"]
+    other = path.with_name("other-seed.yaml")
+    other.write_text(text.replace(f"seed: {seed}", f"seed: {seed + 1}"))
+    name = "soc_stock_mean_0-30cm"
+    wanted = json.loads((out / "maps" / f"{name}.json").read_text())["properties"]
+    years = wanted["edaphic:period"]
+    assert years != "unknown" and load_kit(model).provenance["profile_years"] == years
+    for number, ground in enumerate((other, aligned)):
+        asked = ["--stats", "mean", "--layers", "0-30", "--like", grid_of(made)]
+        assert command("predict", model, "--covariates", ground, "-o", tmp_path / str(number), *asked)[0] == 0
+        told = json.loads((tmp_path / str(number) / f"{name}.json").read_text())["properties"]
+        assert told["edaphic:period"] == years and told["start_datetime"] == wanted["start_datetime"]
+        with rasterio.open(tmp_path / str(number) / f"{name}.tif") as file:
+            assert file.tags()["EDAPHIC_SEED"] == str(seed)
+
+
+@pytest.mark.parametrize("told", [None, "soon", "2015-1985", "0-0", 1985, ["1985-2015"]])
+def test_years_that_are_none_are_not_known(model, told):
+    kit = load_kit(model)
+    assert verb._sampled(kit) is not None
+    assert verb._sampled(replace(kit, provenance={} if told is None else {"profile_years": told})) is None
+
+
 def test_a_folder_of_rasters_gives_them_too(made, model, aligned, command, tmp_path):
     path, out = made
     asked = ["--stats", ",".join([*STATS, "p_above_5"]), "--like", grid_of(made)]
@@ -119,6 +146,29 @@ def test_some_layers_and_statistics_are_those_of_all(made, model, command, tmp_p
         ours = maps_of(folder)
         assert set(ours) == {f"soc_stock_{stat}_{name}.tif" for stat in ("mean", "se", "q95") for name in names}
         same_maps(ours, {name: theirs[name] for name in ours})
+
+
+@pytest.mark.parametrize(
+    ("layers", "why"),
+    [
+        ("0-30,30-60", "no map of 0-60 cm, which the model has and --layers does not name"),
+        ("0-30", ""),
+        ("all", ""),
+        ("30-60,0-60", ""),
+    ],
+)
+def test_layers_without_a_map_of_them_together_are_told(made, model, command, tmp_path, layers, why):
+    asked = ["--layers", layers, "--stats", "mean"]
+    status, _, said = command("predict", model, "--covariates", made[0], "-o", tmp_path / "out", *asked)
+    assert status == 0 and ("no map of" in said) == bool(why) and why in said
+
+
+def test_some_of_the_layers_have_no_calibration_together(model):
+    three = replace(load_kit(model).model, layers=((0.0, 30.0), (30.0, 60.0), (60.0, 100.0)), whole=(0.0, 100.0))
+    (note,) = verb._not_together(three, three.layers[:2])
+    assert note.startswith("no map of 0-60 cm together: the evidence of the model calibrates 0-30, 30-60, 60-100, 0-100 cm only.")
+    assert verb._not_together(three, (three.layers[0], three.layers[2])) == []
+    assert verb._not_together(three, three.intervals) == verb._not_together(three, three.layers[:1]) == []
 
 
 def test_by_default_a_folder_gives_the_usual_maps_and_the_area_of_applicability(made, model, aligned, command, tmp_path):
@@ -215,7 +265,7 @@ def test_interrupted_and_asked_for_something_else_says_what_is_lost(made, model,
     monkeypatch.undo()
     status, _, said = command(*words, "mean")
     assert status == 0
-    assert "note: predict: 1 finished tiles of an interrupted run are not taken up (recipe: maps.stats changed)" in said
+    assert "note: predict: 1 finished tile of an interrupted run is not taken up (recipe: maps.stats changed)" in said
     assert {path.name.split("_")[2] for path in (tmp_path / "out").glob("*.tif")} == {"mean"}
 
 
@@ -301,7 +351,11 @@ def refused(made, model, command, tmp_path) -> Callable[..., list[str]]:
         (["--layers", "0-30,0-30"], "one layer twice"),
         (["--layers", ""], "--layers: found ''"),
         (["--stats", "mean,median"], "--stats: found 'median'"),
-        (["--stats", "q00"], "--stats: found 'q00'"),
+        (["--stats", "mean,median"], "(did you mean 'q50'?)"),
+        (["--stats", "q00"], "--stats: found 'q00'; expected a quantile from q01 to q99"),
+        (["--stats", "q100,mean"], "--stats: found 'q100'; expected q10 (two digits are percent"),
+        (["--stats", "tree_q500"], "--stats: found 'tree_q500'; expected tree_q50 ("),
+        (["--stats", "q10,mean,q10"], "--stats: found 'q10' a second time; expected each once"),
         (["--stats", ","], "--stats: found none"),
         (["--stats", "p_above_much"], "expected a number above 0"),
         (["--stats", "p_above_-1"], "expected a number above 0"),
@@ -434,6 +488,11 @@ def test_what_the_model_cannot_give_is_told(made, model, refused, tmp_path):
         "--stats: applicability, which the folder of the model does not tell",
     ]
     assert "conformal_levels.csv" in refused(made[0], "--stats", "mean,q25", artefact=folder)[0]
+
+
+@pytest.mark.parametrize(("words", "why"), [(["--memory", "50MB"], "memory"), (["--scheduler", "tcp://127.0.0.1:9"], "scheduler")])
+def test_a_place_that_cannot_do_it_leaves_no_folder(made, refused, words, why):
+    assert why in refused(made[0], *words)[0]
 
 
 def test_other_folders_are_left_alone(made, model, command, tmp_path):

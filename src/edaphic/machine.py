@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import platform
 import threading
@@ -41,6 +43,16 @@ def peak_memory(every_s: float = 0.05) -> Iterator[dict[str, float]]:
     finally:
         stop.set()
         watcher.join()
+
+
+def release_memory() -> None:
+    """Give back to the system what is freed: the C library of most Linux systems keeps it otherwise. Elsewhere nothing can be done."""
+    gc.collect()
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # no such function; no library of that name
+        return
+    trim(0)
 
 
 def _resident(process: psutil.Process) -> int:

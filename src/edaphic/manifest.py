@@ -131,7 +131,8 @@ class Manifest:
                 lost = kept_tiles(other)
                 if lost:
                     why = changes(_read_json(other / _PARTS), parts)
-                    say(f"note: {stage}: {lost:,} finished tiles of an interrupted run are not taken up ({why})", 0, 1)
+                    tiles, are = ("tile", "is") if lost == 1 else ("tiles", "are")
+                    say(f"note: {stage}: {lost:,} finished {tiles} of an interrupted run {are} not taken up ({why})", 0, 1)
                 shutil.rmtree(other)
         path = parent / key[:16]
         path.mkdir(parents=True, exist_ok=True)
@@ -270,12 +271,16 @@ class Manifest:
     def write_run_json(self, stages: Iterable[str]) -> None:
         """Write ``run.json``: the head and what is known of each finished stage, in order."""
         done = {stage: _without_parts(stamp) for stage in stages if (stamp := self.stamp(stage)) is not None}
-        _write_json(self.folder / "run.json", self.head | {"stages": done})
+        _write_json(self.folder / "run.json", self.head | {"older": self.older(done), "stages": done})
+
+    def older(self, stages: Iterable[str]) -> list[str]:
+        """Stages whose files are there but do not belong to the recipe, the inputs and the stages before them as they are now."""
+        return [stage for stage in stages if self.stamp(stage) is not None and not self.finished(stage)]
 
     def refresh_run_json(self, stages: Iterable[str]) -> None:
         """Write ``run.json`` anew with the head that it has: a stage was run again outside a whole run."""
         known = _read_json(self.folder / "run.json") or {}
-        self.head = {name: value for name, value in known.items() if name != "stages"}
+        self.head = {name: value for name, value in known.items() if name not in ("older", "stages")}
         self.write_run_json(stages)
 
 
@@ -288,11 +293,15 @@ def changes(before: Any, now: Parts | None) -> str:
     if not isinstance(before, Mapping) or not before or now is None:
         return "inputs, recipe or version changed"
     found = []
+    # A key that had no value and has keys of its own now, or the reverse, is one change.
+    whole = _opened(before, now) | _opened(now, before)
     for name in [*before, *(name for name in now if name not in before)]:
         old, new = before.get(name), now.get(name)
-        if old == new:
+        if old == new or any(name.startswith(f"{key}.") for key in whole):
             continue
-        if old is None or new is None:
+        if name in whole:
+            found.append(f"{name} changed")
+        elif old is None or new is None:
             found.append(f"{name} {'new' if old is None else 'left out'}")
         elif name.startswith(("recipe: ", "input ")):
             found.append(f"{name} changed")
@@ -300,6 +309,12 @@ def changes(before: Any, now: Parts | None) -> str:
             found.append(f"{name} made anew" if name.startswith("stage ") else f"{name} {old} -> {new}")
     more = len(found) - _MOST_CHANGES
     return "; ".join([*found[:_MOST_CHANGES], *([f"and {more} more"] if more > 0 else [])]) or "inputs, recipe or version changed"
+
+
+def _opened(one: Parts, other: Parts) -> set[str]:
+    """Keys of a recipe without a value in the one that have keys of their own in the other."""
+    lost = (name for name in one if name.startswith("recipe: ") and name not in other)
+    return {name for name in lost if any(own.startswith(f"{name}.") for own in other)}
 
 
 def _without_parts(stamp: Mapping[str, Any]) -> dict[str, Any]:
@@ -330,6 +345,10 @@ def open_run(folder: Path, of: str = "run") -> Iterator[Manifest]:
     ------
     RunError
         The folder is no run folder but holds something, is of the other kind, cannot be written, or another run is at work in it.
+
+    Notes
+    -----
+    What ends with a fault before anything is done leaves no folder where there was none.
     """
     hidden = folder / HIDDEN
     if folder.exists() and not folder.is_dir():
@@ -339,6 +358,7 @@ def open_run(folder: Path, of: str = "run") -> Iterator[Manifest]:
     other = _known_as(hidden)
     if other not in (of, ""):
         raise RunError(f"{folder}: {WHAT[other]}; expected a new or empty folder, or {WHAT[of]}")
+    new = [path for path in (hidden, folder, *folder.parents) if not path.exists()]
     try:
         hidden.mkdir(parents=True, exist_ok=True)
         lock = _take(hidden / "lock", folder)
@@ -351,8 +371,31 @@ def open_run(folder: Path, of: str = "run") -> Iterator[Manifest]:
         except OSError as fault:
             raise _not_writable(folder, fault) from fault
         yield Manifest(folder)
+    except BaseException:
+        if hidden in new and not _begun(hidden):
+            _take_back(new)
+        raise
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _begun(hidden: Path) -> bool:
+    """Whether a run folder holds anything that another call could take up."""
+    idle = {"lock", _OF, "inputs.json", "work", "partial"}
+    others = [path for path in (*hidden.iterdir(), *hidden.parent.iterdir()) if path != hidden and path.name not in idle]
+    return bool(others) or any(kept_tiles(path) for path in hidden.glob("partial/*/*"))
+
+
+def _take_back(new: Iterable[Path]) -> None:
+    """Remove folders that were made, innermost first: the hidden one with all in it, the others where nothing else has come into them."""
+    for path in new:
+        try:
+            if path.name == HIDDEN:
+                shutil.rmtree(path)
+            else:
+                path.rmdir()
+        except OSError:  # in use, or not empty: what stays is what the next call clears
+            return
 
 
 def _not_writable(folder: Path, fault: OSError) -> RunError:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from edaphic import __version__, recipe, virtual
+from edaphic import __version__, covariates, recipe, virtual
 from edaphic.errors import EdaphicError, RunError
 from edaphic.files import write_text
-from edaphic.machine import machine
+from edaphic.machine import machine, release_memory
 from edaphic.manifest import HIDDEN, Manifest, Parts, key_of, open_run
 from edaphic.mapping.place import Place, read_memory
 from edaphic.mapping.plan import bounded_blocks
@@ -111,11 +111,20 @@ def run(
         making = {part: {_named(job, path): digests[str(path)] for path in paths} for part, paths in inputs.parts.items()}
         job = replace(job, making=making)
         manifest.head.update(_head(job, dict(sorted(item for files in named.values() for item in files.items()))))
-        write_text(out / "recipe.yaml", recipe.dump(_seen_from(told, recipe_path, out)))
-        for name in wanted:
-            _run_stage(job, manifest, name, named[name], inputs.stages[name], hear)
-        manifest.write_run_json(names)
+        try:
+            for name in wanted:
+                _run_stage(job, manifest, name, named[name], inputs.stages[name], hear)
+            _write_state(job, manifest)
+        finally:
+            if older := manifest.older(names):
+                hear.step(f"note: {out}: files of {', '.join(older)} are those of an earlier recipe, input or version", 0, 1)
     return out
+
+
+def _write_state(job: Job, manifest: Manifest) -> None:
+    """The recipe as it is now, and which stages are of it."""
+    write_text(job.out / "recipe.yaml", recipe.dump(_seen_from(job.recipe, job.recipe_path, job.out)))
+    manifest.write_run_json(stages_of(job.recipe))
 
 
 def _run_stage(
@@ -132,13 +141,18 @@ def _run_stage(
         hear.stage(name, "unchanged, skipped")
         return
     hear.stage(name, manifest.why_again(name, key, parts))
-    for later in names[names.index(name) + 1 :]:
-        manifest.mark(later, "stale")
+    for later in names[names.index(name) :]:
+        if manifest.finished(later):
+            manifest.mark(later, "stale")
+    _write_state(job, manifest)
     with full_disk_told(job.out):
         stamp = manifest.run_stage(
             name, key, lambda work, partial: stages[name](job, work, partial), parts=parts, inputs=files, say=hear.step
         )
         manifest.write_run_json(names)
+    # What is left over of a stage would lessen what the next one may have.
+    covariates.close_rasters()
+    release_memory()
     hear.end(stamp["seconds"])
 
 

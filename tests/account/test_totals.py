@@ -110,6 +110,13 @@ def test_layers_stand_from_the_top_down_whatever_order_they_come_in(plain: Make,
     assert stock_table(grid, maps)["top_cm"].tolist() == [0.0, 30.0]
 
 
+def test_the_whole_depth_stands_last(plain: Make, save_layer: Save) -> None:
+    grid, layers = plain(1, 1), [(0.0, 100.0), (60.0, 100.0), (0.0, 30.0), (30.0, 60.0)]
+    maps = {layer: save_layer(grid, np.ones((1, 1)), name=f"{layer[0]}-{layer[1]}") for layer in layers}
+    table = stock_table(grid, maps)
+    assert list(zip(table["top_cm"], table["bottom_cm"], strict=True)) == [(0, 30), (30, 60), (60, 100), (0, 100)]
+
+
 def test_the_independent_bound_is_that_of_a_normal_error(plain: Make, save_layer: Save) -> None:
     """Cells with sd 2 and independent normal errors: the total has sd sqrt(n) x 2 x area."""
     grid, sd, z = plain(10, 10), 2.0, norm.ppf(0.95)
@@ -185,10 +192,11 @@ def test_classes_add_up_to_all_and_bounds_stand_in_order(
         "unmapped_km2",
     ):
         assert parts[column].sum() == pytest.approx(every[column], rel=1e-12, abs=1e-15)
-    # the squares add up, so that independent bounds of parts are together wider than that of the whole
-    halves = (parts["independent_high_Tg"] - parts["independent_low_Tg"]) / 2.0
-    whole = (every["independent_high_Tg"] - every["independent_low_Tg"]) / 2.0
-    assert np.sqrt((halves**2).sum()) == pytest.approx(whole, rel=1e-9, abs=1e-15)
+    half = (high - low) / 2.0
+    even = stock_table(grid, {(0.0, 30.0): save_layer(grid, mean, mean - half, mean + half)}, [ClassLayer("cover", reader(codes), {})])
+    # the squares of even sides add up, so that independent bounds of parts are together wider than that of the whole
+    halves = (even["independent_high_Tg"] - even["independent_low_Tg"]) / 2.0
+    assert np.sqrt((halves[1:] ** 2).sum()) == pytest.approx(halves[0], rel=1e-5, abs=1e-15)
     assert (table["fully_correlated_low_Tg"] <= table["total_Tg"] + 1e-12).all()
     assert (table["total_Tg"] <= table["fully_correlated_high_Tg"] + 1e-12).all()
     wide = table["fully_correlated_high_Tg"] - table["fully_correlated_low_Tg"]

@@ -87,15 +87,28 @@ def test_masks_gaps_and_what_lies_outside_the_region_are_left_out(stack_of, tmp_
     assert set(drawn["cover"]) == {1}
 
 
-@pytest.mark.parametrize("why", ["mask", "gaps", "region"])
+def test_what_else_is_removed_is_left_out_and_nothing_else_is_drawn_for_it(stack_of):
+    """The cells that stay are those that were drawn before, in their order, as long as they are enough."""
+    stack = stack_of(height=numbers(20, 30))
+    before = draw_cells(stack, 100, 3)
+    drawn = draw_cells(stack, 100, 3, removed=lambda row, col: (row < 4) | (col == 7))
+    row, col = np.divmod(drawn["height"].to_numpy().astype(int), 30)
+    assert len(drawn) == 100 and (row >= 4).all() and (col != 7).all()
+    row, col = np.divmod(before["height"].to_numpy().astype(int), 30)
+    stays = before[(row >= 4) & (col != 7)]
+    assert drawn["height"].head(len(stays)).tolist() == stays["height"].tolist()
+
+
+@pytest.mark.parametrize("why", ["mask", "gaps", "region", "removed"])
 def test_a_map_without_cells_is_one_line(stack_of, tmp_path, why):
     values, codes = numbers(5, 5), np.ones((5, 5), dtype=np.uint8)
     if why == "gaps":
         values[:] = np.nan
     geopandas.GeoDataFrame(geometry=[shapely.box(100, 50, 101, 51)], crs="EPSG:4326").to_file(tmp_path / "region.gpkg")
-    with pytest.raises(RasterError, match="none has a value of every covariate and is left by the mask; expected cells to map") as caught:
+    with pytest.raises(RasterError, match=r"none has a value of every .* by region, masks and bedrock; expected cells to map") as caught:
         draw_cells(
             stack_of(height=values, cover=codes), 10, 1, masks=[("cover", (1,))] if why == "mask" else (),
             region=tmp_path / "region.gpkg" if why == "region" else None,
+            removed=(lambda row, col: np.ones(len(row), dtype=bool)) if why == "removed" else None,
         )  # fmt: skip
     assert len(caught.value.faults) == 1

@@ -116,6 +116,29 @@ def test_the_window_of_the_recipe_is_taken_where_it_fits():
     assert plan.tiles.size[0] < 2048 and "maps.window" in " ".join(plan.notes)
 
 
+def test_what_will_be_taken_counts_in_place_of_what_is(monkeypatch):
+    monkeypatch.setattr(plan_module, "resident", lambda: pytest.fail("looked at what is taken now"))
+    place = Place(threads=1, memory=2000 * MB)
+    some, more = (plan_of(8000, 8000, place, taken=taken) for taken in (300 * MB, 500 * MB))
+    assert more.peak_bytes - some.peak_bytes == 200 * MB
+    with pytest.raises(RunError, match=r"expected at least .*: 1.9 GB are taken by then"):
+        plan_of(8000, 8000, place, taken=1950 * MB)
+
+
+def test_one_tile_is_in_work_once(tmp_path):
+    """More lanes than tiles need no more memory than there are tiles."""
+    alone, four = (plan_of(100, 120, Place(threads=lanes, memory=10**10), lane_bytes=100 * MB, taken=0) for lanes in (1, 4))
+    assert len(four.tiles) == 1 and four.peak_bytes == alone.peak_bytes
+
+
+def test_small_sources_need_little_room(tmp_path):
+    layer = raster(tmp_path / "small.tif", 200, 300)
+    place = Place(threads=1, memory=10**10)
+    with_small, without = (plan_of(200, 300, place, layers=layers, taken=0) for layers in ([layer], []))
+    assert with_small.cache_bytes == plan_module.LEAST_CACHE < without.cache_bytes
+    assert without.peak_bytes - with_small.peak_bytes > 0.9 * (plan_module.READING + without.cache_bytes - plan_module.LEAST_CACHE)
+
+
 def raster(path, rows, cols, **how):
     profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "width": cols, "height": rows}
     grid = grid_of(rows, cols)

@@ -13,7 +13,7 @@ from edaphic.errors import ModelError
 from edaphic.mapping.mask import soil_share
 from edaphic.mapping.names import level_of, map_keys, tree_level_of
 from edaphic.mapping.quantiles import calibrate, exceedance, moves_at
-from edaphic.recipe.work import check_stat
+from edaphic.recipe.stats import check_stat, expected_stat
 from edaphic.validate.calibration import adjust, adjust_levels
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -94,12 +94,23 @@ def test_odd_depths_are_no_depths():
 
 
 def test_recipe_and_maps_read_the_same_names():
-    for stat in ("q05", "q50", "q975", "q010", "q990"):
+    for stat in ("q01", "q05", "q50", "q99", "q011", "q025", "q101", "q975", "q989"):
         assert check_stat(stat) == stat and level_of(stat) == pytest.approx(float("0." + stat[1:]))
         assert check_stat(f"tree_{stat}") == f"tree_{stat}" and tree_level_of(f"tree_{stat}") == level_of(stat)
-    for stat in ("q5", "tree_q5", "q0500", "Q05", "q00"):
-        with pytest.raises(ValueError, match="expected"):
-            check_stat(stat)
+    for stat in ("q5", "tree_q5", "q0500", "Q05", "q00", "q000", "q005", "q991", "q010", "q050", "q100", "q500", "q990"):
+        for name in (stat, f"tree_{stat}".replace("tree_tree_", "tree_")):
+            with pytest.raises(ValueError, match="expected"):
+                check_stat(name)
+
+
+def test_a_level_has_one_name():
+    """No two names that are accepted are of one level, which would make one map twice."""
+    digits = [f"{number:02d}" for number in range(100)] + [f"{number:03d}" for number in range(1000)]
+    levels = [level_of(f"q{text}") for text in digits if not expected_stat(f"q{text}")]
+    assert len(set(levels)) == len(levels) and min(levels) == 0.01 and max(levels) == 0.99
+    assert {round(level, 3) for level in levels} == {number / 1000 for number in range(10, 991)}
+    for text in digits:
+        assert (expected_stat(f"q{text}") == "") == (expected_stat(f"tree_q{text}") == "")
 
 
 def test_names_of_maps_are_all_different():

@@ -279,6 +279,22 @@ def test_an_odd_format_is_refused(copy, number):
     assert outcome(folder) is None
 
 
+def test_an_altered_card_is_refused_and_one_that_no_hash_is_told_of_is_not(copy):
+    folder = copy()
+    card, path = folder / "card.md", folder / "model.json"
+    text = card.read_text()
+    card.write_text(text.replace("Training rows", "Rows"))
+    with pytest.raises(ModelError, match=r"card\.md: altered or cut short"):
+        load(folder)
+    card.unlink()
+    with pytest.raises(ModelError, match=r"card\.md: not a readable model"):
+        load(folder)
+    document = json.loads(path.read_text())
+    del document["files"]["card.md"]  # as in folders from before the card had a hash
+    path.write_text(json.dumps(document | {"sha256": digest_of(document)}))
+    assert same(load(folder), MODELS["3d"]())
+
+
 # On purpose: all hashes are right ------------------------------------------------------------------------------------------
 
 NASTY = (

@@ -198,6 +198,28 @@ def test_scale_bar_only_where_it_holds() -> None:
     assert not map_figures.value_map(unknown, title="t", label="l").axes[0].texts
 
 
+@pytest.mark.parametrize("extent", [(0, 2000, 0, 4000), (0, 4000, 0, 2000), (0, 500, 0, 4000), (12_345_000, 12_385_000, 4000, 54_000)])
+def test_maps_of_one_grid_are_of_one_size_whatever_is_written_beside_them(extent: tuple[float, float, float, float]) -> None:
+    values = np.arange(12.0).reshape(3, 4)
+    small = map_figures.value_map(picture(values, extent), title="Mean", label="SOC stock (kg/m2)")
+    large = map_figures.width_map(picture(47.3 * values, extent), title="Uncertainty", label="width of the 90 % interval (kg/m2)")
+    classes = map_figures.class_map(picture(values > 5.0, extent), title="Area", names=("outside", "inside"))
+    boxes = [figure.axes[0].get_position().bounds for figure in (small, large, classes)]
+    assert boxes[0] == boxes[1] == boxes[2]
+    assert {tuple(figure.get_size_inches()) for figure in (small, large, classes)} == {tuple(small.get_size_inches())}
+    width, height = boxes[0][2:]
+    inches = small.get_size_inches()
+    assert width * inches[0] / (height * inches[1]) == pytest.approx((extent[1] - extent[0]) / (extent[3] - extent[2]))
+
+
+@pytest.mark.parametrize("extent", [(0, 2000, 0, 4000), (0, 4000, 0, 2000), (0, 500, 0, 4000)])
+def test_nothing_is_written_beyond_the_picture(extent: tuple[float, float, float, float]) -> None:
+    figure = map_figures.value_map(picture(1e6 * np.arange(12.0).reshape(3, 4), extent), title="t", label="SOC stock (kg/m2)")
+    png_bytes(figure)
+    written, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert written.x0 >= 0.0 and written.x1 <= width + 0.02 and written.y0 >= 0.0 and written.y1 <= height
+
+
 def test_distances_end_where_nearly_all_cells_lie() -> None:
     shares = np.linspace(0.0, 1.0, 101)
     far = np.where(shares == 1.0, 90_000.0, 3000.0 * shares)

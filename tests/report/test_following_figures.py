@@ -271,3 +271,12 @@ def test_losses_inside_the_box_still_count(run_with: Make) -> None:
     assert found(run_with(summary=summary(90, 200), recipe=BOX))["horizons dropped by the cleaning"].verdict == "look"
     without = run_with(summary=summary(80, 60))
     assert found(without)["horizons dropped by the cleaning"].verdict == "wrong" and "bounding box" not in said(without)
+
+
+def test_what_is_left_empty_outside_is_no_part_of_the_map(run_with: Make) -> None:
+    recipe = {"maps": {"only_applicable": True}}
+    run = run_with(metrics=[metric("knndm", 0.5)], designs=HEADLINE | {"applicability": {"share_inside": 0.7}}, recipe=recipe)
+    assert "Only 70 % of the cells lie inside the area of applicability; the rest is left empty." in card_of(run)
+    said = " ".join(limits(run, target_of(run)))
+    assert "30.0\xa0% of the cells lie outside the area of applicability and are left empty" in said
+    assert "of the map lies outside" not in said

@@ -15,7 +15,7 @@ import rasterio
 import yaml
 
 from edaphic.mapping.encoding import NODATA, coding_for
-from edaphic.report import build_report, map_pictures, map_words
+from edaphic.report import build_report, inputs, map_pictures, map_words
 from edaphic.report.facts import Target, stock_rows, target_of
 from edaphic.report.folder import read_run
 from edaphic.report.map_pictures import few
@@ -174,7 +174,7 @@ def test_words_on_masks_bedrock_errors_and_depth(dated: Path) -> None:
     contents = dict(map_words.map_facts(run, Target("SOC content", "g/kg", False)))
     assert "is the sum of the means" in told["Whole depth"] and "is the mean of its layers by thickness" in contents["Whole depth"]
     assert contents["Bedrock"].startswith("In 50 cells the soil ends within the layers: layers without soil have no value")
-    assert "3 cells without a depth to bedrock, 1 of them for a negative depth count in full" in told["Bedrock"]
+    assert "3 cells without a depth to bedrock, 1 of them for a negative depth, count in full" in told["Bedrock"]
     assert "0–30\xa0cm 10.0\xa0% and 0–100\xa0cm 0.5\xa0%" in told["Standard error"]
     assert "0–30\xa0cm with 30–60\xa0cm 0.50" in told["Whole depth"] and "30–60\xa0cm with 60–100\xa0cm 0.60" in told["Whole depth"]
 
@@ -219,3 +219,46 @@ def test_scaled_maps_are_drawn_with_true_values(tmp_path: Path) -> None:
         file.scales, file.offsets = (0.005,), (1.0,)
     image = read_image(tmp_path / "a.tif", 100)
     np.testing.assert_allclose(image.values, [[6.0, 11.0], [np.nan, 21.0]])
+
+
+def test_cells_left_empty_add_up_with_the_mapped_ones(dated: Path) -> None:
+    """280 cells: 28 masked, 12 without covariates, 40 outside the area of applicability, 5 without soil, 195 mapped."""
+    counts = {"cells": 280, "masked": 28, "with_all_covariates": 268, "inside_applicability": 200, "mapped": 195}
+    edit(dated / "maps" / "summary.json", lambda told: told.update(counts | {"with_class_unseen_in_training": 7}))
+    edit(dated / "recipe.yaml", lambda told: told["maps"].update(only_applicable=True))
+    told = dict(inputs.mapped(read_run(dated), STOCK))
+    assert told["Left empty"].endswith(
+        "85 cells: 28 by the mask, 12 for want of a value of every covariate, 40 outside the area of applicability and 5 without soil "
+        "above the bedrock"
+    )
+    assert told["Class that no profile has"].startswith("7 cells")
+    edit(dated / "maps" / "summary.json", lambda told: told.update(mapped=240))
+    edit(dated / "recipe.yaml", lambda told: told["maps"].update(only_applicable=False))
+    told = dict(inputs.mapped(read_run(dated), STOCK))
+    assert told["Left empty"].endswith("40 cells: 28 by the mask and 12 for want of a value of every covariate")
+
+
+def test_cells_outside_a_region_are_counted_apart(dated: Path) -> None:
+    edit(dated / "maps" / "summary.json", lambda told: told.update(cells=250, masked=20, with_all_covariates=245, mapped=225))
+    told = dict(inputs.mapped(read_run(dated), STOCK))
+    width, height = (int(text) for text in re.findall(r"(\d+) × (\d+) cells", told["Grid"])[0])
+    outside = width * height - 250
+    words = f"{outside + 25} cells: {outside} outside the region, 20 by the mask and 5 for want"
+    assert outside > 0 and told["Left empty"].startswith(words)
+
+
+def test_a_covariate_of_several_periods_is_counted_once(dated: Path) -> None:
+    layers = pd.read_csv(dated / "covariates" / "layers.csv")
+    ndvi = layers[layers["name"] == "ndvi"]
+    parts = [layers[layers["name"] != "ndvi"], *(ndvi.assign(name=f"ndvi_{when}") for when in ("1985-1990", "1995"))]
+    pd.concat(parts).to_csv(dated / "covariates" / "layers.csv", index=False)
+    row = {"name": "ndvi", "samples": 20, "outside": 0, "largest_gap_years": 0.0}
+    pd.DataFrame([row | {"period": when} for when in ("1985-1990", "1995")]).to_csv(dated / "covariates" / "periods.csv", index=False)
+    told = dict(inputs.mapped(read_run(dated), STOCK))
+    assert told["Covariates"].startswith("26 (1 class and 25 continuous) of 27 rasters; 26 kept by the screening")
+
+
+def test_other_periods_are_said_to_stand_where_they_do(dated: Path) -> None:
+    run = read_run(dated)
+    assert map_words.lead_words(run).endswith("those of the others are in the section on stocks.")
+    assert map_words.lead_words(run, "stand below").endswith("those of the others stand below.")

@@ -128,7 +128,7 @@ def stock_table(
     -----
     Sums are compensated (:class:`~edaphic.account.sums.Sums`), in float64, windows in a fixed order.
     """
-    layers = sorted(maps)
+    layers = sorted(maps, key=lambda layer: (layer[1], -layer[0]))  # from the top down, what spans others after them
     paths = named_paths(maps, interval, bounded=bounded)
     _check_names(classes)
     sums = Sums(7)

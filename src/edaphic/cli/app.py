@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -28,6 +29,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 INTERRUPTED = 130
+MANY = 20
+"""Parts of a step of which a file has not each its line."""
 CORES = os.cpu_count() or 1
 
 Threads = Annotated[int, typer.Option(help="Threads; the results do not depend on their number.", min=1)]
@@ -56,11 +59,7 @@ def listening() -> Iterator[Listener]:
     """Progress: a bar on a terminal, plain lines elsewhere."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield Listener(
-            lambda name, note: print(f"{name}: {note}", file=sys.stderr, flush=True),
-            lambda text, done, total: print(f"  {text}", file=sys.stderr, flush=True),
-            lambda seconds: print(f"  done in {seconds:.1f} s", file=sys.stderr, flush=True),
-        )
+        yield plain_lines(sys.stderr)
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -79,6 +78,48 @@ def listening() -> Iterator[Listener]:
             progress.update(task, description=f"{current[0]}: {escape(text)}", completed=done, total=total)
 
         yield Listener(stage, step, lambda seconds: console.print(f"{'':<11} done in {seconds:.1f} s"))
+
+
+def plain_lines(out: TextIO) -> Listener:
+    """Progress for a file: a line for each step; of one with more than :data:`MANY` parts, or told in the same words, one for each tenth.
+
+    >>> listener = plain_lines(sys.stdout)
+    >>> for done in range(4):
+    ...     listener.step("writing maps", done, 4)
+      writing maps
+      writing maps: 25 %
+      writing maps: 50 %
+      writing maps: 75 %
+    >>> for done in range(0, 1000):
+    ...     listener.step(f"computing tile {done + 1} of 2000", done, 2000)
+      computing tile 1 of 2000
+      computing tile 201 of 2000
+      computing tile 401 of 2000
+      computing tile 601 of 2000
+      computing tile 801 of 2000
+    """
+    last: list[tuple[str, int]] = []
+
+    def line(text: str) -> None:
+        print(text, file=out, flush=True)
+
+    def start(name: str, note: str) -> None:
+        last.clear()
+        line(f"{name}: {note}")
+
+    def step(text: str, done: int, total: int) -> None:
+        if text.startswith("note: "):
+            line(f"  {text}")
+            return
+        tenth = 10 * done // total if total > 0 else 0
+        words = re.sub(r"\d+", "#", text) if total > MANY else text
+        before = last[0] if last and last[0][0] == words else None
+        if before is None or tenth > before[1]:
+            last[:] = [(words, tenth)]
+            again = before is not None and words == text
+            line(f"  {text}: {100 * done / total:.0f} %" if again else f"  {text}")
+
+    return Listener(start, step, lambda seconds: line(f"  done in {seconds:.1f} s"))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import typer
 from edaphic import recipe, run
 from edaphic.cli.app import CORES, Memory, Scheduler, Threads, Workers, app, listening
 from edaphic.mapping.place import Place, read_memory
-from edaphic.stages import STAGES
+from edaphic.stages import EVERY_STAGE
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe in YAML.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="RECIPE_run in this folder")]
@@ -69,8 +69,10 @@ def check(
     where = f"by the workers of {scheduler}" if scheduler else f"{size.lanes} at a time"
     print(f"tiles       {size.tiles:,} of {size.tile[0]:,} x {size.tile[1]:,} cells, {where}")
     print(f"disk        about {size.disk_mb:,.0f} MB")
-    print(f"memory      about {size.memory_mb:,.0f} MB at the peak")
-    print(f"time        about {max(1.0, size.minutes):,.0f} minutes with {threads} threads (rough)")
+    by_stage = ", ".join(f"{name} {need:,.0f}" for name, need in size.stages_mb)
+    print(f"memory      about {size.memory_mb:,.0f} MB at the peak ({by_stage})")
+    minutes = "a minute" if size.minutes < 1.5 else f"{size.minutes:,.0f} minutes"
+    print(f"time        about {minutes} with {threads} thread{'s' if threads != 1 else ''} (rough)")
 
 
 @app.command(name="run", epilog="Example: edaphic run recipe.yaml -o results")
@@ -78,7 +80,8 @@ def run_(
     recipe_file: RecipeFile,
     out: Out = None,
     until: Annotated[
-        str | None, typer.Option(help=f"Last stage: {', '.join(STAGES)}.", show_default="all stages")
+        str | None,
+        typer.Option(help=f"Last stage: {', '.join(EVERY_STAGE)} (montecarlo where the recipe asks for it).", show_default="all stages"),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run unchanged stages again.")] = False,
     threads: Threads = CORES,

@@ -7,8 +7,8 @@ from edaphic.covariates.facts import LayerFacts, Source, expand, facts
 from edaphic.covariates.grid import cells_of, grid_from_bounds, grid_from_region, grid_like
 from edaphic.covariates.handles import close_rasters
 from edaphic.covariates.periods import Dated, TimedStack, build_timed, check_dates, labelled_source, nearest_period
-from edaphic.covariates.polygon_layers import PolygonLayer, open_polygons
-from edaphic.covariates.polygons import rasterise, region_mask
+from edaphic.covariates.polygon_layers import PolygonLayer, check_overlap, names_apart, open_polygons
+from edaphic.covariates.polygons import cells_inside, rasterise, region_mask
 from edaphic.covariates.sources import AnyLayer, Layer, check_sources, open_any, open_layer
 from edaphic.covariates.stack import Stack, build, describe, nodata_doubts
 from edaphic.covariates.window import Window, window_box, windows
@@ -27,8 +27,10 @@ __all__ = [
     "build",
     "build_timed",
     "cell_area_m2",
+    "cells_inside",
     "cells_of",
     "check_dates",
+    "check_overlap",
     "check_sources",
     "class_doubts",
     "close_rasters",
@@ -40,6 +42,7 @@ __all__ = [
     "grid_from_region",
     "grid_like",
     "labelled_source",
+    "names_apart",
     "nearest_period",
     "nodata_doubts",
     "open_any",

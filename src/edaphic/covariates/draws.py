@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from edaphic.covariates.polygons import read_polygons
+from edaphic.covariates.polygons import cells_inside
 from edaphic.covariates.stack import Stack
 from edaphic.errors import RasterError
 
 ROUNDS = 30
 """Rounds of drawing before a map counts as empty; each draws twice what is wanted."""
+
+Removed = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+"""Which cells (rows and columns of the grid) are left out."""
 
 
 def draw_cells(
@@ -27,6 +29,7 @@ def draw_cells(
     *,
     masks: Sequence[tuple[str, Sequence[int]]] = (),
     region: str | Path | None = None,
+    removed: Removed | None = None,
 ) -> pd.DataFrame:
     """Draw cells that have a value of every covariate and that no mask removes.
 
@@ -40,6 +43,8 @@ def draw_cells(
         Cells of these classes are left out.
     region : path, optional
         Polygons; cells whose centre lies outside are left out.
+    removed : callable, optional
+        Which of some cells, given by row and column, are left out besides: masks that are no covariates.
 
     Returns
     -------
@@ -59,7 +64,6 @@ def draw_cells(
     rng = np.random.default_rng(seed)
     height, width = stack.grid.shape
     chance = _row_chances(stack.grid)
-    inside = _inside(stack.grid, region)
     seen = np.empty(0, dtype=np.int64)
     parts: list[pd.DataFrame] = []
     found = 0
@@ -71,7 +75,7 @@ def draw_cells(
         cell = cell[~np.isin(cell, seen)]
         seen = np.append(seen, cell)
         if len(cell):
-            kept = _valued(stack, cell, masks, inside)
+            kept = _valued(stack, cell, masks, region, removed)
             parts.append(kept)
             found += len(kept)
         if found >= number or len(seen) >= height * width:
@@ -79,8 +83,8 @@ def draw_cells(
     table = pd.concat(parts, ignore_index=True).head(number)
     if table.empty:
         raise RasterError(
-            f"covariates: of {len(seen)} cells drawn from the map none has a value of every covariate and is left by the mask; "
-            "expected cells to map (covariates/layers.csv tells which rasters cover what)"
+            f"covariates: of {len(seen)} cells drawn from the map none has a value of every covariate and is left by region, masks and "
+            "bedrock; expected cells to map (covariates/layers.csv tells which rasters cover what)"
         )
     return table
 
@@ -96,25 +100,23 @@ def _row_chances(grid: GeoBox) -> NDArray[np.float64]:
     return np.asarray(total / total[-1])
 
 
-def _inside(grid: GeoBox, region: str | Path | None) -> shapely.Geometry | None:
-    if region is None:
-        return None
-    shape = read_polygons(region).to_crs(str(grid.crs)).union_all()
-    shapely.prepare(shape)
-    return shape
-
-
 def _valued(
     stack: Stack,
     cell: NDArray[np.int64],
     masks: Sequence[tuple[str, Sequence[int]]],
-    inside: shapely.Geometry | None,
+    region: str | Path | None,
+    removed: Removed | None,
 ) -> pd.DataFrame:
     row, col = np.divmod(cell, stack.grid.shape[1])
+    for keep in (
+        None if region is None else lambda row, col: cells_inside(stack.grid, row, col, region),
+        None if removed is None else lambda row, col: ~removed(row, col),
+    ):
+        if keep is not None and len(row):
+            kept = keep(row, col)
+            row, col = row[kept], col[kept]
     t = stack.grid.transform
     x, y = t.a * (col + 0.5) + t.b * (row + 0.5) + t.c, t.d * (col + 0.5) + t.e * (row + 0.5) + t.f
-    keep = np.ones(len(cell), dtype=bool) if inside is None else shapely.intersects_xy(inside, x, y)
-    x, y = x[keep], y[keep]
     lon, lat = Transformer.from_crs(str(stack.grid.crs), "EPSG:4326", always_xy=True).transform(x, y)
     values, reason = stack.sample(np.asarray(lon), np.asarray(lat))
     good = (reason == "").to_numpy(copy=True)

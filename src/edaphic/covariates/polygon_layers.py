@@ -20,7 +20,7 @@ from edaphic.covariates.address import gdal_name, is_local, shown
 from edaphic.covariates.facts import LayerFacts, Source
 from edaphic.covariates.handles import stamp
 from edaphic.covariates.polygon_numbers import polygon_numbers
-from edaphic.covariates.polygons import first_polygon, turns
+from edaphic.covariates.polygons import first_polygon, read_polygons, turns
 from edaphic.covariates.shares import covered
 from edaphic.covariates.window import Window, at, crs_name, full_turn, inside, pieces
 from edaphic.errors import RasterError, TableError
@@ -179,14 +179,39 @@ def open_polygons(source: Source, grid: GeoBox) -> PolygonLayer:
         form="polygons",
         measure=measure,
     )
-    if not _overlap(table, grid, crs):
-        bounds = ", ".join(f"{bound:.9g}" for bound in table.total_bounds)
-        box = ", ".join(f"{bound:.9g}" for bound in grid.extent.boundingbox.bbox)
-        raise RasterError(
-            f"{source.name}: {known.path}: no overlap with the grid; it covers {bounds} ({known.crs_name}), "
-            f"expected part of {box} ({crs_name(grid.crs)})"
-        )
+    if not near_grid(table, grid).any():
+        raise RasterError(f"{source.name}: {_apart(table, grid, known.path)}")
     return PolygonLayer(source, known, grid, "area" if measure in OVER_CELLS else "centre")
+
+
+def check_overlap(path: str | Path, grid: GeoBox) -> None:
+    """Refuse a file of polygons none of which is on the grid.
+
+    Raises
+    ------
+    TableError
+        No polygon overlaps the grid; or the file cannot be read, see :func:`~edaphic.covariates.polygons.read_polygons`.
+    """
+    table = read_polygons(path)
+    if not near_grid(table, grid).any():
+        raise TableError(_apart(table, grid, shown(path)))
+
+
+def names_apart(path: str | Path, column: str, grid: GeoBox) -> tuple[list[str], int]:
+    """Names in a column none of whose polygons is on the grid, in the order of the file, and the number of all names."""
+    table = read_polygons(path)
+    names, near = table[column].astype(str), near_grid(table, grid)
+    there = set(names[near])
+    return [name for name in dict.fromkeys(names) if name not in there], names.nunique()
+
+
+def _apart(table: geopandas.GeoDataFrame, grid: GeoBox, path: str) -> str:
+    bounds = ", ".join(f"{bound:.9g}" for bound in table.total_bounds)
+    box = ", ".join(f"{bound:.9g}" for bound in grid.extent.boundingbox.bbox)
+    return (
+        f"{path}: no overlap with the grid; it covers {bounds} ({crs_name(CRS(table.crs))}), "
+        f"expected part of {box} ({crs_name(grid.crs)})"
+    )
 
 
 def check_polygons(source: Source) -> tuple[geopandas.GeoDataFrame, dict[int, str], tuple[str, ...]]:
@@ -230,14 +255,15 @@ def _unit(source: Source, measure: str) -> str:
     return source.unit or ("1" if measure == "share" else "")
 
 
-def _overlap(table: geopandas.GeoDataFrame, grid: GeoBox, crs: CRS) -> bool:
-    """Whether the bounds of any polygon hold a probe of the grid, or lie between probes."""
+def near_grid(table: geopandas.GeoDataFrame, grid: GeoBox) -> NDArray[np.bool_]:
+    """Which polygons have bounds that hold a probe of the grid, or that lie between probes: the others are outside of it."""
     assert grid.crs is not None
+    crs, near = CRS(table.crs), np.zeros(len(table), dtype=bool)
     rows, cols = (np.linspace(0.0, size, 65) for size in grid.shape)
     x, y = at(grid.affine, grid.crs, rows[:, None], cols[None, :], crs)
     x, y = x[np.isfinite(x) & np.isfinite(y)], y[np.isfinite(x) & np.isfinite(y)]
     if not x.size:
-        return False
+        return near
     turn, more = full_turn(crs), turns(table)
     if turn is not None and np.ptp(x) > 0.9 * turn:
         west, east = -np.inf, np.inf  # across the date line or around a pole: bounds in longitude tell nothing
@@ -245,11 +271,10 @@ def _overlap(table: geopandas.GeoDataFrame, grid: GeoBox, crs: CRS) -> bool:
         west, east = float(x.min()), float(x.max())
     low, high = float(y.min()), float(y.max())
     around = max(abs(part) for part in table.total_bounds) + 1.0
-    return any(
-        len(table.sindex.query(shapely.box(max(west + shift, -around), low, min(east + shift, around), high)))
-        for shift in more
-        if west + shift <= around and east + shift >= -around
-    )
+    for shift in more:
+        if west + shift <= around and east + shift >= -around:
+            near[table.sindex.query(shapely.box(max(west + shift, -around), low, min(east + shift, around), high))] = True
+    return near
 
 
 def _question(source: Source) -> tuple[Any, ...]:

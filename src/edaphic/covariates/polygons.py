@@ -22,7 +22,7 @@ from pyogrio.errors import DataSourceError
 
 from edaphic.covariates.address import gdal_name, is_local, network, shown
 from edaphic.covariates.handles import reason, stamp
-from edaphic.covariates.window import Window, centres, full_turn, inside
+from edaphic.covariates.window import Window, at, centres, full_turn, inside
 from edaphic.errors import TableError
 
 PREPARED_LOCK = threading.Lock()
@@ -86,6 +86,14 @@ def region_mask(grid: GeoBox, window: Window, path: str | Path) -> NDArray[np.bo
     """
     table = read_polygons(path)
     return _first_polygon(table, grid, window) >= 0
+
+
+def cells_inside(grid: GeoBox, row: NDArray[np.int64], col: NDArray[np.int64], path: str | Path) -> NDArray[np.bool_]:
+    """As :func:`region_mask`, of single cells: ``row`` and ``col`` (n,) inside the grid give bool (n,)."""
+    table = read_polygons(path)
+    assert grid.crs is not None
+    rows, cols = row.astype(np.float64) + 0.5, col.astype(np.float64) + 0.5
+    return first_polygon(table, *at(grid.affine, grid.crs, rows, cols, CRS(table.crs))) >= 0
 
 
 def rasterise(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.grid import Window
-from edaphic.covariates.polygons import region_mask
+from edaphic.covariates.polygons import cells_inside, region_mask
 from edaphic.covariates.sources import AnyLayer
 from edaphic.model.soil import Interval
 from edaphic.units import CM_PER_M
@@ -35,10 +35,23 @@ class Mask:
     def removed(self, grid: GeoBox, window: Window) -> NDArray[np.bool_]:
         """Cells of a window that are left empty: bool (height, width)."""
         if self.layer is None:
-            if self.polygons is None:
-                raise ValueError(f"mask {self.name}: neither layer nor polygons")
-            return region_mask(grid, window, self.polygons)
-        values = self.layer.read(window)
+            return region_mask(grid, window, self._polygons)
+        return self.of_values(self.layer.read(window))
+
+    def removed_cells(self, grid: GeoBox, row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """As :meth:`removed`, of single cells: ``row`` and ``col`` (n,) give bool (n,)."""
+        if self.layer is None:
+            return cells_inside(grid, row, col, self._polygons)
+        return self.of_values(self.layer.read_cells(row, col))
+
+    @property
+    def _polygons(self) -> Path:
+        if self.polygons is None:
+            raise ValueError(f"mask {self.name}: neither layer nor polygons")
+        return self.polygons
+
+    def of_values(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which values of the raster are left empty: bool of their shape."""
         out = np.isin(values, self.classes)
         if self.above is not None:
             out |= values > np.float32(self.above)
@@ -56,7 +69,14 @@ class Bedrock:
 
     def depth_cm(self, window: Window) -> NDArray[np.float64]:
         """Depth at which the soil ends, float64 (height, width); infinite where it is not known, -1 where it is negative."""
-        values = self.layer.read(window).astype(np.float64)
+        return self._in_cm(self.layer.read(window))
+
+    def depth_cm_cells(self, row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.float64]:
+        """As :meth:`depth_cm`, of single cells: ``row`` and ``col`` (n,) give float64 (n,)."""
+        return self._in_cm(self.layer.read_cells(row, col))
+
+    def _in_cm(self, stored: NDArray[np.float32]) -> NDArray[np.float64]:
+        values = stored.astype(np.float64)
         depth = values * (CM_PER_M if self.unit == "m" else 1.0)
         return np.where(np.isnan(depth), np.inf, np.where(depth < 0, -1.0, depth))
 

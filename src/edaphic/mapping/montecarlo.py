@@ -25,6 +25,7 @@ from edaphic.mapping.cells import Cells, Kept, TileReader, complete_parts
 from edaphic.mapping.drawing import Draws, Error, Residuals
 from edaphic.mapping.mask import Bedrock, Mask, soil_share
 from edaphic.mapping.noise import Noise, Placed, stream_of
+from edaphic.mapping.place import Place
 from edaphic.mapping.predict import applicability_features
 from edaphic.mapping.regional import TOGETHER, Regions, Totals, level_name, summaries, weighted_sums
 from edaphic.model.bootstrap import layer_means, load_means
@@ -36,6 +37,9 @@ Array = NDArray[np.float64]
 
 ROOM = 192_000_000
 """Bytes of realisations that a block of cells may take."""
+
+ROOM_SHARE = 0.2
+"""Part of the memory that is allowed which the blocks of all tiles in work may take."""
 
 TOGETHER_IN_SPACE = 65_536
 """Cells whose place in the space of covariates is looked at together."""
@@ -108,6 +112,28 @@ class Land:
         return part.take(np.asarray(near > 0))
 
 
+def room_of_blocks(place: Place) -> int:
+    """Bytes of realisations that a block of cells may take, where so much memory is allowed."""
+    return int(min(ROOM, ROOM_SHARE * place.allowed() / max(1, place.lanes)))
+
+
+def block_cells(room: int, realisations: int, intervals: int) -> int:
+    """Cells that are worked on at a time."""
+    return min(ROWS // 2, max(64, room // (4 * realisations * intervals)))
+
+
+def block_bytes(room: int, realisations: int, intervals: int, layers: int, covariates: int, streams: int, nodes: int) -> int:
+    """Memory of the blocks of one tile in work without a forest: realisations, places between nodes, rows for the forests.
+
+    ``streams``: of errors of covariates and of residuals; ``nodes``: that each cell is made of.
+    """
+    block = block_cells(room, realisations, intervals)
+    rows = ROWS * (40 * covariates + 160 * layers)
+    # Nodes of a short range are hardly shared: every one has a normal for each stream.
+    places = block * nodes * (72 + 8 * streams)
+    return int(1.1 * block * 4 * realisations * intervals) + rows + places + 32 * TOGETHER * realisations
+
+
 @dataclass(frozen=True)
 class MonteWork:
     """Monte Carlo of one tile: called with a window, it gives maps by name and facts. Pure, and can be pickled.
@@ -156,7 +182,7 @@ class MonteWork:
     @property
     def block(self) -> int:
         """Cells that are worked on at a time."""
-        return min(ROWS // 2, max(64, self.room // self._bytes_of_realisations))
+        return block_cells(self.room, self.draws.realisations, len(self.intervals))
 
     @property
     def bytes_per_cell(self) -> float:
@@ -167,17 +193,9 @@ class MonteWork:
     def fixed_bytes(self) -> int:
         """Memory of the blocks of one tile in work: realisations, places between nodes, rows for the forests, one forest."""
         streams = sum(len(error.streams) for error in self.errors) + len(self.layers)
-        rows = ROWS * (40 * len(self.covariates) + 160 * len(self.layers))
-        # Nodes of a short range are hardly shared: every one has a normal for each stream.
-        places = self.block * self.noise.nodes_per_cell * (72 + 8 * streams)
-        sorting = 32 * TOGETHER * self.draws.realisations
         forest = max((path.stat().st_size for path in self.forests if path.exists()), default=0)
-        return int(1.1 * self.block * self._bytes_of_realisations) + rows + places + sorting + 3 * forest
-
-    @property
-    def _bytes_of_realisations(self) -> int:
-        """Of one cell."""
-        return 4 * self.draws.realisations * len(self.intervals)
+        counts = (self.draws.realisations, len(self.intervals), len(self.layers), len(self.covariates), streams, self.noise.nodes_per_cell)
+        return block_bytes(self.room, *counts) + 3 * forest
 
     def __call__(self, window: Window) -> tuple[dict[str, NDArray], dict[str, Any]]:
         ground = self.reader(window)

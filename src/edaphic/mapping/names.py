@@ -17,9 +17,6 @@ OF_TREES = ("mean", "se", "spread", "tree_se")
 OF_COVARIATES = ("applicability", "dissimilarity", "point_density")
 """Statistics of the covariates alone: one map for all depths, with no unit."""
 
-LEAST_LEVEL, LARGEST_LEVEL = 0.01, 0.99
-"""Outermost quantiles that are mapped: beyond them out-of-fold predictions say too little."""
-
 _QUANTILE = re.compile(r"(?P<trees>tree_)?q(?P<digits>\d{2,3})")
 
 

@@ -40,7 +40,11 @@ TILES_EACH = 6
 
 MOST_TILES = 1_000_000
 READING = 60_000_000
-"""Bytes for reading one block of a source (4 million cells as they are kept and as float64), for each tile in work."""
+"""Bytes for reading one block of a source (4 million cells as they are kept and as float64), for each tile in work; of smaller sources
+in proportion."""
+
+READING_CELL = 15
+"""The same of one cell."""
 
 LARGE_BLOCK = 4_000_000
 """Bytes of blocks of sources that ``READING`` does not cover: a thread holds the largest of them, whatever GDAL's cache may keep, and every
@@ -155,6 +159,7 @@ def plan_tiles(
     lane_bytes: int = 0,
     window: int | None = None,
     kept: tuple[int, int] | None = None,
+    taken: int | None = None,
 ) -> Plan:
     """Choose the size of tiles and how many are computed at a time.
 
@@ -177,6 +182,8 @@ def plan_tiles(
     kept : (int, int), optional
         Rows and columns of the tiles that an interrupted run has finished (:func:`~edaphic.mapping.store.kept_size`): taken where the
         memory allows it, if with fewer lanes, so that they need not be computed again.
+    taken : int, optional
+        Memory that this process will have before it computes tiles; what it has now unless given.
 
     Raises
     ------
@@ -192,24 +199,25 @@ def plan_tiles(
     ((1024, 1024), 15, 2, 209715200)
     """
     read = list(layers)
-    allowed = place.allowed()
+    allowed, held = place.allowed(), resident() if taken is None else taken
     strips, blocks = _strip_row_bytes(read, grid), _large_block_bytes(read)
     sizes = _sizes(grid, read, place, window, strips > 0)
     numbers = range(place.lanes, 0, -1) if place.lanes else (0,)
-    each = max(READING, lane_bytes) + blocks
+    reading, most_cache = _reading_bytes(read), _all_bytes(read)
+    each = max(reading, lane_bytes) + blocks
     # What is kept may be the work of days: it is worth fewer lanes.
     tried = [(lanes, kept) for lanes in numbers if kept is not None] + [(lanes, size) for lanes in numbers for size in sizes]
     needs: list[Plan] = []
     for lanes, size in tried:
-        plan = _plan(grid, size, lanes, place, allowed, bytes_per_cell, fixed_bytes, strips, each)
+        plan = _plan(grid, size, lanes, place, allowed, bytes_per_cell, fixed_bytes, strips, each, held, most_cache)
         if plan.peak_bytes <= allowed:
             return _with_notes(plan, place, sizes[0], kept, window)
         needs.append(plan)
     least = min(needs, key=lambda plan: plan.peak_bytes)
     raise RunError(
         f"--memory: {said(allowed)}{'' if place.memory else ' (half of what is free)'}; expected at least {said(least.peak_bytes * 1.02)}: "
-        f"{said(resident())} are taken now, {said(fixed_bytes)} the model needs, and one tile of {least.tiles.size[0]} x "
-        f"{least.tiles.size[1]} cells {said(least.tile_bytes + each)}"
+        f"{said(held)} are taken {'now' if taken is None else 'by then'}, {said(fixed_bytes)} the model needs, and one tile of "
+        f"{least.tiles.size[0]} x {least.tiles.size[1]} cells {said(least.tile_bytes + each)}"
     )
 
 
@@ -230,6 +238,8 @@ def _plan(
     fixed_bytes: int,
     strips: float,
     reading: int,
+    held: int,
+    most_cache: float,
 ) -> Plan:
     tiles = Tiles((grid.shape[0], grid.shape[1]), size)
     if len(tiles) > MOST_TILES:
@@ -237,14 +247,14 @@ def _plan(
     tile = int(size[0] * size[1] * bytes_per_cell)
     processes = lanes if place.processes else 0
     computing = max(1, processes)
-    working = lanes * (tile + reading)
+    working = min(lanes, len(tiles)) * (tile + reading)
     # Of Dask, results on their way, packed: two for each lane. The work is sent once, and held here as it is sent.
     waiting = min(max(lanes, 8) * tile, 10**9) if place.distributed else 0
     bases = processes * (WORKER + 2 * fixed_bytes) + fixed_bytes
-    without_cache = resident() + int(MARGIN * (bases + working + waiting))
+    without_cache = held + int(MARGIN * (bases + working + waiting))
     # A strip that is read again for every 256 columns costs more than all else: what one row of pieces needs is kept where it can be.
     for_strips = min(1.1 * strips * min(size[0], WHOLE_BLOCKS) * max(1, lanes), MOST_CACHE)
-    wanted = max(min(CACHE * allowed, USUAL_CACHE), for_strips) / computing
+    wanted = min(max(min(CACHE * allowed, USUAL_CACHE), for_strips) / computing, most_cache)
     cache = int(max(LEAST_CACHE, min(wanted, (allowed - without_cache) / MARGIN / computing)))
     peak = without_cache + int(MARGIN * cache * computing)
     return Plan(grid, tiles, lanes, processes, place.scheduler, allowed, tile, fixed_bytes, peak, cache)
@@ -253,9 +263,10 @@ def _plan(
 def _with_notes(plan: Plan, place: Place, first: tuple[int, int], kept: tuple[int, int] | None, window: int | None) -> Plan:
     size = plan.tiles.size
     where = f"at the scheduler {place.scheduler}" if place.scheduler else f"{plan.workers} at a time"
+    counted = "1 tile" if len(plan.tiles) == 1 else f"{len(plan.tiles):,} tiles"
     bound = said(plan.memory_bytes) + ("" if place.memory else ", half of what is free,")
     notes = [
-        f"{len(plan.tiles):,} tiles of {size[0]} x {size[1]} cells, {where}; about {said(plan.peak_bytes)} of memory at the peak, "
+        f"{counted} of {size[0]} x {size[1]} cells, {where}; about {said(plan.peak_bytes)} of memory at the peak, "
         f"{bound} allowed"
     ]
     if kept is not None and kept != size:
@@ -319,6 +330,19 @@ def _large_block_bytes(layers: Sequence[AnyLayer]) -> int:
             sizes.append(shape[0] * shape[1] * np.dtype(layer.facts.dtype).itemsize * max(1, len(layer.facts.bands)))
     large = [size for size in sizes if size > LARGE_BLOCK]
     return sum(large) + max(large, default=0)
+
+
+def _reading_bytes(layers: Sequence[AnyLayer]) -> int:
+    """Bytes for reading a block of the largest source."""
+    most = max((layer.facts.width * layer.facts.height * READING_CELL for layer in layers), default=READING)
+    return min(READING, most)
+
+
+def _all_bytes(layers: Sequence[AnyLayer]) -> float:
+    """Bytes of all blocks of all rasters, those of virtual ones twice: GDAL's cache cannot hold more."""
+    rasters = [layer.facts for layer in layers if isinstance(layer, Layer)]
+    sizes = (facts.width * facts.height * np.dtype(facts.dtype).itemsize * max(1, len(facts.bands)) for facts in rasters)
+    return 2.0 * sum(sizes) if layers else float("inf")
 
 
 def _common_block(layers: Sequence[AnyLayer]) -> int | None:

@@ -6,6 +6,7 @@ whose SHA-256 stands in ``model.json``. Maps need a little more than the model (
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -36,7 +37,7 @@ from edaphic.model.artefact_check import (
     whole,
     years,
 )
-from edaphic.model.artefact_files import Spec, read_arrays, read_document, short, write_arrays, write_document
+from edaphic.model.artefact_files import Spec, read_arrays, read_bytes, read_document, short, write_arrays, write_document
 from edaphic.model.features import Encoder
 from edaphic.model.forest import Forest, Settings
 from edaphic.model.soil import TARGETS, Interval, SoilModel, Target
@@ -123,8 +124,8 @@ def save(
     }
     _understood(document, DOCUMENT)
     digest = write_arrays(folder / FOREST, arrays, _specs(parts, len(model.layers), model.form))
-    write_text(folder / CARD, card_of(model, provenance, card))
-    write_document(folder / DOCUMENT, {**document, "files": {FOREST: digest}})
+    text = write_text(folder / CARD, card_of(model, provenance, card)).read_bytes()
+    write_document(folder / DOCUMENT, {**document, "files": {FOREST: digest, CARD: hashlib.sha256(text).hexdigest()}})
 
 
 def load(folder: Path) -> AnyModel:
@@ -138,6 +139,8 @@ def load(folder: Path) -> AnyModel:
     document = read_document(folder / DOCUMENT)
     told = _understood(document, str(folder / DOCUMENT))
     digest = digest_in(document, folder / DOCUMENT)
+    if CARD in document["files"]:  # earlier folders do not tell it
+        read_bytes(folder / CARD, str(document["files"][CARD]))
     arrays = read_arrays(folder / FOREST, digest, _specs(told.parts, len(told.layers), told.form))
     models = {label: _part(told, label, part, arrays) for label, part in told.parts.items()}
     for label, part in models.items():

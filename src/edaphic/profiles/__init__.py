@@ -13,11 +13,12 @@ from edaphic.profiles.cleaning.clean import clean
 from edaphic.profiles.cleaning.dedupe import independence, merge_duplicates, shared_profiles
 from edaphic.profiles.cleaning.rules import RULES, concat_repairs
 from edaphic.profiles.density.bulk_density import fill
+from edaphic.profiles.density.grid_doubts import INTERNAL, grid_doubts
 from edaphic.profiles.density.grid_layers import horizon_means_from_layers
 from edaphic.profiles.density.pedotransfer import PEDOTRANSFER, Rule
 from edaphic.profiles.depth.departure import far_line
 from edaphic.profiles.depth.soil_column import DepthFunction
-from edaphic.profiles.doubts import depth_doubts, doubts, value_lines
+from edaphic.profiles.doubts import depth_doubts, doubts, spread_lines, value_lines
 from edaphic.profiles.layers import STATUS, layer_table
 from edaphic.profiles.mass.esm import equivalent_stocks
 from edaphic.profiles.mass.esm_compare import compare
@@ -34,6 +35,7 @@ from edaphic.units import BASES
 __all__ = [
     "BASES",
     "CANONICAL",
+    "INTERNAL",
     "PEDOTRANSFER",
     "ROLES",
     "RULES",
@@ -57,6 +59,7 @@ __all__ = [
     "equivalent_stocks",
     "far_line",
     "fill",
+    "grid_doubts",
     "harmonise",
     "horizon_means_from_layers",
     "independence",
@@ -70,6 +73,7 @@ __all__ = [
     "shared_profiles",
     "soc_density_kg_m3",
     "soc_stock_kg_m2",
+    "spread_lines",
     "stack_sources",
     "summary",
     "tidy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 SHOWN = (
     ("bottom_cm", "lower depth", "cm"),
@@ -19,13 +20,25 @@ def value_lines(horizons: pd.DataFrame) -> list[str]:
     >>> value_lines(pd.DataFrame({"soc_g_kg": [10.0, 20.0, 30.0]}))
     ['organic carbon: 5 % 11, median 20, 95 % 29 g/kg (3 values)']
     """
-    lines = []
+    lines: list[str] = []
     for column, words, unit in SHOWN:
-        values = horizons[column].dropna() if column in horizons else pd.Series(dtype=float)
-        if len(values):
-            low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
-            lines.append(f"{words}: 5 % {low:.3g}, median {middle:.3g}, 95 % {high:.3g} {unit} ({len(values):,} values)")
+        if column in horizons:
+            lines += spread_lines(words, horizons[column].to_numpy(dtype=np.float64), unit)
     return lines
+
+
+def spread_lines(words: str, values: ArrayLike, unit: str) -> list[str]:
+    """Spread of the known values of one quantity as a line; none without values.
+
+    >>> spread_lines("bulk density of the grid", [1.2, float("nan"), 1.4], "g/cm3")
+    ['bulk density of the grid: 5 % 1.21, median 1.3, 95 % 1.39 g/cm3 (2 values)']
+    """
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    if not known.size:
+        return []
+    low, middle, high = np.quantile(known, (0.05, 0.5, 0.95))
+    return [f"{words}: 5 % {low:.3g}, median {middle:.3g}, 95 % {high:.3g} {unit} ({known.size:,} values)"]
 
 
 def doubts(horizons: pd.DataFrame) -> list[str]:

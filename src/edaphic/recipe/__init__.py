@@ -1,11 +1,11 @@
 """The recipe: one YAML file that says everything, read into frozen models, with all its faults reported at once."""
 
-from edaphic.recipe.covered import MadeCovariate, covariate_layers, made_covariates, made_layers
+from edaphic.recipe.covered import MadeCovariate, covariate_layers, covariate_places, made_covariates, made_layers
 from edaphic.recipe.evidence import Evidence, Independent, Product
-from edaphic.recipe.faults import Fault
+from edaphic.recipe.faults import Fault, Loc
 from edaphic.recipe.grid import GridBounds, GridLike, GridRegion
 from edaphic.recipe.inputs import CovariateLayer, Covariates, is_elsewhere
-from edaphic.recipe.load import dump, load, load_profiles, parse, profiles_from, report
+from edaphic.recipe.load import dump, load, load_profiles, load_sound, parse, profiles_from, report, with_lines
 from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Terrain
 from edaphic.recipe.model import Forest, Model, Screen, Select, Tune
 from edaphic.recipe.monte_carlo import MonteCarlo
@@ -21,6 +21,7 @@ from edaphic.recipe.soil import (
     Profiles,
     ProfileSource,
 )
+from edaphic.recipe.stats import expected_stat
 from edaphic.recipe.templates import schema, template, template_names
 from edaphic.recipe.values import Column, layer_text, read_layer
 from edaphic.recipe.where import address, resolve, table_file
@@ -52,6 +53,7 @@ __all__ = [
     "GridRegion",
     "Independent",
     "Indices",
+    "Loc",
     "MadeCovariate",
     "MapMask",
     "Maps",
@@ -72,11 +74,14 @@ __all__ = [
     "address",
     "check_files",
     "covariate_layers",
+    "covariate_places",
     "dump",
+    "expected_stat",
     "is_elsewhere",
     "layer_text",
     "load",
     "load_profiles",
+    "load_sound",
     "made_covariates",
     "made_layers",
     "named_for_maps",
@@ -91,4 +96,5 @@ __all__ = [
     "template",
     "template_names",
     "whole_layer",
+    "with_lines",
 ]

@@ -45,6 +45,18 @@ def covariate_faults(recipe: Recipe, recipe_path: Path) -> list[Fault]:
     return covariate_files(recipe, recipe_path)[1]
 
 
+def covariate_places(recipe: Recipe, recipe_path: Path) -> dict[str, Loc]:
+    """Where each covariate that is there stands in the recipe: the keys of its entry of ``covariates.layers``."""
+    places: dict[str, Loc] = {}
+    for place, entry in enumerate(recipe.covariates.layers):
+        loc: Loc = ("covariates", "layers", place)
+        found = _files_of(recipe, recipe_path, entry, (*loc, "path"), set())[0] if entry.own_name is None else []
+        for name in [entry.own_name] if entry.own_name is not None else [Path(path).stem for path, _ in found]:
+            if name not in places or entry.own_name is not None:  # a file that has an entry of its own is not of the pattern
+                places[name] = loc
+    return places
+
+
 def covariate_files(recipe: Recipe, recipe_path: Path) -> tuple[list[CovariateLayer], list[Fault]]:
     """Covariates by file, without the excluded, and what is wrong with them."""
     entries = recipe.covariates.layers

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,12 @@ from edaphic.recipe.recipe import ProfileRecipe, Recipe
 from edaphic.recipe.text import Document, read_text, write_text
 
 S = TypeVar("S", bound=Section)
+
+_ROUNDS = 5
+"""How often faulty keys are taken out: what is left of a section may be faulty for that."""
+
+_KEYS = re.compile(r"((?:[a-z_]+)(?:\.[\w-]+|\[\d+\])*): ")
+_PARTS = re.compile(r"\[\d+\]|\.?[\w-]+")
 
 
 def load(path: Path) -> Recipe:
@@ -118,6 +125,73 @@ def report(faults: Iterable[Fault], path: Path) -> list[str]:
     ``["recipe.yaml:4: grid.like: found no file 'dem.tif'; expected a file that exists"]``.
     """
     return _lines(faults, read_text(_file_text(path)), path.name)
+
+
+def load_sound(path: Path) -> Recipe | None:
+    """A faulty recipe without the keys that are faulty, so that more can be looked at; None where too little would be left.
+
+    What the rest of a check finds in it is a fault only where it is about a key that stands in the recipe: others may follow from what was
+    taken out.
+    """
+    try:
+        values = read_text(_file_text(path)).values
+    except RecipeError:
+        return None
+    for _ in range(_ROUNDS if isinstance(values, dict) else 0):
+        try:
+            return Recipe.model_validate(values)
+        except ValidationError as error:
+            for fault in explained(error, Recipe):
+                if not _take_out(values, fault.loc):
+                    return None
+    return None
+
+
+def _take_out(values: Any, loc: Loc) -> bool:
+    """Remove the last key that leads to a place; whether there was one."""
+    holder, last = None, None
+    for part in loc:
+        if isinstance(values, dict) and part in values:
+            holder, last = values, part
+        elif not (isinstance(values, list) and isinstance(part, int) and part < len(values)):
+            break
+        values = values[part]
+    if holder is None:
+        return False
+    del holder[last]
+    return True
+
+
+def with_lines(faults: Iterable[str], path: Path, places: Mapping[str, Loc]) -> list[str]:
+    """Faults that begin with a key of the recipe, or as one of ``places``, with their line in the recipe before them.
+
+    Parameters
+    ----------
+    faults : iterable of str
+        Such as ``maps.bedrock: far.tif: no overlap with the grid; ...`` or ``dem: dem.tif: no coordinate reference system; ...``.
+    path : Path
+        The recipe; without such a file the faults stay as they are.
+    places : mapping of str to keys
+        How faults begin (``dem: ``), and the place in the recipe that such a fault is about. The longest that fits counts.
+    """
+    if not path.is_file():
+        return list(faults)
+    document = read_text(_file_text(path))
+    return [_with_line(fault, document, path.name, places) for fault in faults]
+
+
+def _with_line(fault: str, document: Document, name: str, places: Mapping[str, Loc]) -> str:
+    known = next((start for start in sorted(places, key=len, reverse=True) if fault.startswith(start)), None)
+    if known is not None:
+        loc = places[known]
+        file, _, said_key = known.removesuffix(": ").partition(": ")
+        if said_key and dotted(loc).endswith(said_key):
+            fault = f"{file}: {fault.removeprefix(known)}"
+        key = "" if known.startswith(dotted(loc[:2])) else f"{dotted(loc)}: "
+        return f"{name}:{document.line(loc)}: {key}{fault}"
+    said = _KEYS.match(fault)
+    own = tuple(int(part[1:-1]) if part[0] == "[" else part.lstrip(".") for part in _PARTS.findall(said[1])) if said is not None else ()
+    return f"{name}:{document.lines[own]}: {fault}" if own and own in document.lines else fault
 
 
 def _file_text(path: Path) -> str:

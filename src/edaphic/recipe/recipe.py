@@ -149,8 +149,11 @@ def _masks_and_divisions_are_classes(sound: _Sound) -> list[Fault]:
             for place, entry in enumerate(sound.evidence.independent)
             if entry.strata is not None
         ]
+    if _leaves_nothing(sound.covariates):
+        return []  # that is the fault
     names = [layer.own_name for layer in sound.covariates.layers if layer.kind == "class" and layer.own_name]
     names += [sound.covariates.zones.name] if sound.covariates.zones is not None else []
+    names = [name for name in names if not _is_excluded(sound.covariates, name)]
     expected = "a covariate of kind class" + (f", one of {', '.join(names)}" if names else "")
     answers = [(loc, name, _why_no_class(sound.covariates, name)) for loc, name in asked]
     return [Fault(loc, why, expected + meant(name, names)) for loc, name, why in answers if why]
@@ -158,15 +161,39 @@ def _masks_and_divisions_are_classes(sound: _Sound) -> list[Fault]:
 
 def _why_no_class(covariates: Covariates, name: str) -> str:
     """What keeps a name from being a covariate with classes; empty where nothing does, as far as the recipe tells."""
-    if any(fnmatchcase(name, pattern) for pattern in covariates.exclude):
+    if _is_excluded(covariates, name):
         return f"{name!r}, which is excluded"
     if covariates.zones is not None and covariates.zones.name == name:
         return ""
     kinds = [layer.kind for layer in covariates.layers if layer.own_name == name]
-    kinds = kinds or [layer.kind for layer in covariates.layers if layer.own_name is None and fnmatchcase(name, PurePath(layer.path).stem)]
+    if kinds:
+        return "" if "class" in kinds else f"{name!r}, which is continuous"
+    kinds = [layer.kind for layer in covariates.layers if layer.own_name is None and fnmatchcase(name, PurePath(layer.path).stem)]
     if not kinds:
         return f"{name!r}, which is no covariate"
-    return "" if "class" in kinds else f"{name!r}, which is continuous"
+    # Only files tell whether a pattern finds one of that name.
+    return "" if "class" in kinds else f"{name!r}, which no layer of kind class is called"
+
+
+def _is_excluded(covariates: Covariates, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in covariates.exclude)
+
+
+def _leaves_nothing(covariates: Covariates) -> bool:
+    """Whether all is excluded, as far as the recipe tells: what a pattern of files finds, only ``*`` is sure to exclude."""
+    if any(pattern and set(pattern) == {"*"} for pattern in covariates.exclude):
+        return True
+    made = (covariates.terrain, covariates.indices, covariates.climate, *covariates.depth_means, covariates.zones)
+    if any(section is not None for section in made):
+        return False
+    return bool(covariates.layers) and all(layer.own_name and _is_excluded(covariates, layer.own_name) for layer in covariates.layers)
+
+
+def _something_is_left(sound: _Sound) -> list[Fault]:
+    """A model needs a covariate."""
+    if sound.covariates is None or not _leaves_nothing(sound.covariates):
+        return []
+    return [Fault(("covariates", "exclude"), "that no covariate is left", "at least one covariate")]
 
 
 def _interval_has_its_names(sound: _Sound) -> list[Fault]:
@@ -251,6 +278,7 @@ BETA_SHALLOW_CM = 20.0
 _RULES: tuple[Callable[[_Sound], list[Fault]], ...] = (
     _layers_are_mapped,
     _units_fit_the_target,
+    _something_is_left,
     _masks_and_divisions_are_classes,
     _interval_has_its_names,
     _accounts_are_of_stocks,

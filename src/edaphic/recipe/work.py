@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -11,52 +10,13 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
 from edaphic.recipe.designs import UNITS, check_names, check_unit
-from edaphic.recipe.faults import Fault, fail, meant, shown
+from edaphic.recipe.faults import Fault, fail, shown
 from edaphic.recipe.monte_carlo import MonteCarlo
+from edaphic.recipe.stats import DEMANDED, Stat
 from edaphic.recipe.values import DepthLayer
-
-STATS = ("mean", "se", "spread", "tree_se", "applicability", "dissimilarity", "point_density")
-"""Statistics of maps that have no level."""
-
-DEMANDED = ("mean", "q05", "q95")
-"""Statistics that the account needs."""
-
-_QUANTILE = re.compile(r"(?:tree_)?q(\d{2,3})")
 
 RASTER_ENDINGS = (".tif", ".tiff", ".vrt", ".img", ".nc", ".asc", ".jp2")
 
-
-def check_stat(word: str) -> str:
-    """A statistic of :data:`STATS`, a calibrated quantile such as q05 or q975, or a percentile of the trees such as tree_q05.
-
-    >>> check_stat("q025"), check_stat("tree_q50")
-    ('q025', 'tree_q50')
-    """
-    found = _QUANTILE.fullmatch(word)
-    if found is not None and 0.01 <= int(found[1]) / 10.0 ** len(found[1]) <= 0.99:
-        return word
-    if word in STATS:
-        return word
-    if found is not None:
-        fail(Fault((), repr(word), "a quantile from q01 to q99, or in three digits from q010 to q990"))
-    if word.startswith("p_above"):
-        value = word.removeprefix("p_above").strip("_") or "5"
-        fail(Fault((), repr(word), f"thresholds: [{value}] in this section, which maps the probability to exceed each"))
-    fail(Fault((), repr(word), f"one of {', '.join(STATS)}, or a quantile such as q05, q975 or tree_q05{_meant_stat(word)}"))
-
-
-def _meant_stat(word: str) -> str:
-    digits = re.fullmatch(r"(tree_)?q(\d)", word)
-    if digits is not None:
-        return f" (did you mean '{digits[1] or ''}q0{digits[2]}'?)"
-    return meant(word, (*STATS, "q05", "q50", "q95"))
-
-
-Stat = Annotated[
-    str,
-    AfterValidator(check_stat),
-    WithJsonSchema({"anyOf": [{"enum": [*STATS, "q05", "q50", "q95"]}, {"type": "string", "pattern": r"^(tree_)?q\d{2,3}$"}]}),
-]
 
 Year = Annotated[int, Field(ge=1, le=9999)]
 

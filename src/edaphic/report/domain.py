@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edaphic.report import map_figures
 from edaphic.report.designs import design_name, lead_of
-from edaphic.report.facts import calibration, share_of_map
+from edaphic.report.facts import calibration, only_inside, share_of_map
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.maps import read_image
 from edaphic.report.pictures import Picture, cells_for_each, picture_of
@@ -27,13 +27,15 @@ def domain_words(run: RunFolder) -> list[str]:
         + (f": a dissimilarity index of at most {number(threshold)}." if is_known(threshold) else ".")
         + " Outside, the scores and intervals of the whole need not hold."
     ]
-    parts = [f"{percent(of_map, 1)} of the mapped cells lie inside"] if is_known(of_map) else []
+    which = "cells" if only_inside(run) else "mapped cells"
+    parts = [f"{percent(of_map, 1)} of the {which} lie inside"] if is_known(of_map) else []
     if is_known(of_cells):
         n = told.get("cells")
         drawn = f"{plural(n, 'cell')} drawn at random" if isinstance(n, (int, float)) and is_known(n) else "the cells drawn at random"
         parts.append(f"{percent(of_cells, 1)} of {drawn}")
     if parts:
         found.append(f"{' ('.join(parts)}{')' if len(parts) > 1 else ' lie inside' if not is_known(of_map) else ''}.")
+        found[-1] += " The others are left empty in maps and totals." if only_inside(run) else ""
     return [*found, *_both_sides(run)]
 
 
@@ -70,12 +72,13 @@ def domain_maps(run: RunFolder) -> list[Picture]:
 def _applicability(run: RunFolder, cells: int) -> Picture:
     image = read_image(run.covariate_maps["applicability"], cells)
     share = image.mean()
+    which = "area, the rest of which is left empty in the other maps," if only_inside(run) else "mapped area"
     return picture_of(
         "map_applicability.png",
         map_figures.class_map(image, title="Area of applicability", names=("outside", "inside")),
         f"Map of the area of applicability: {percent(share, 1)} of the area lie inside.",
-        f"Blue: inside. Orange: outside, where the covariates are unlike those of all profiles. {percent(share, 1)} of the mapped "
-        "area lie inside. One map for all depths.",
+        f"Blue: inside. Orange: outside, where the covariates are unlike those of all profiles. {percent(share, 1)} of the "
+        f"{which} lie inside. One map for all depths.",
     )
 
 

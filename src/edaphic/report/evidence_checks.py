@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edaphic.report.choosing import beaten_by, zones_beaten
 from edaphic.report.designs import design_name, judged, lead_of
-from edaphic.report.facts import calibration, held_out, interval_of, metric, share_inside, single_layers
+from edaphic.report.facts import calibration, held_out, interval_of, metric, only_inside, share_inside, single_layers
 from edaphic.report.folder import RunFolder
 from edaphic.report.intervals import worst
 from edaphic.report.skill import LayerScore, layer_scores
@@ -143,4 +143,5 @@ def _domain(run: RunFolder) -> list[Check]:
     if not is_known(share):
         return []
     name, expected = "map inside the area of applicability", f"at least {percent(_LEAST_INSIDE)}"
-    return [Check(name, percent(share, 1), expected, OK if share >= _LEAST_INSIDE else LOOK)]
+    found = f"{percent(share, 1)}{', the rest left empty' if only_inside(run) else ''}"
+    return [Check(name, found, expected, OK if share >= _LEAST_INSIDE else LOOK)]

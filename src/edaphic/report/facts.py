@@ -227,8 +227,13 @@ def share_inside(run: RunFolder) -> float:
     return float(share) if isinstance(share, (int, float)) and is_known(share) else math.nan
 
 
+def only_inside(run: RunFolder) -> bool:
+    """Whether cells outside the area of applicability are left empty."""
+    return run.setting("maps", "only_applicable") is True
+
+
 def share_of_map(run: RunFolder) -> float:
-    """Share of the mapped cells inside the area of applicability, NaN where not known.
+    """Share of the cells that could be mapped which lie inside the area of applicability, NaN where not known.
 
     Cells are counted only where a map of the applicability was asked for: without one their count says nothing.
     """

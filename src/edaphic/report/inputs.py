@@ -10,6 +10,7 @@ import pandas as pd
 from edaphic.report.facts import (
     Target,
     counted,
+    only_inside,
     single_layers,
     stock_rows,
     without_covariates,
@@ -56,12 +57,13 @@ def _whole(run: RunFolder) -> list[tuple[float, float]]:
 
 
 def _grid_words(run: RunFolder) -> list[tuple[str, str]]:
-    found = []
+    found, on_grid = [], None
     if run.maps:
         grid = read_grid(next(iter(run.maps[0].paths.values())))
         cell = " × ".join(dict.fromkeys(f"{side:.6g}" for side in grid.resolution))
         size = f"{count(grid.width)} × {count(grid.height)} cells of {cell} {grid.unit}{'' if cell == '1' else 's'}"
         found.append(("Grid", f"{size}, {grid.crs_text}"))
+        on_grid = grid.width * grid.height
     rows = stock_rows(run)
     if rows is not None:
         cells = sorted(set(rows["cells"].dropna()))
@@ -69,8 +71,8 @@ def _grid_words(run: RunFolder) -> list[tuple[str, str]]:
         if cells and areas:
             differ = "" if len(cells) == 1 else " (it differs between layers)"
             found.append(("Mapped", f"{count(cells[-1])} cells, {quantity(areas[-1], 'km2')}{differ}"))
-    empty = _empty_words(run)
-    return found + ([("Left empty", empty)] if empty else [])
+    empty = _empty_words(run, on_grid)
+    return found + ([("Left empty", empty)] if empty else []) + _unseen_words(run)
 
 
 def whole_number(value: object) -> int | None:
@@ -82,16 +84,30 @@ def whole_number(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _empty_words(run: RunFolder) -> str:
-    """Cells of the grid that have no value, and why."""
-    names = ("cells", "with_all_covariates", "masked", "with_class_unseen_in_training")
-    cells, known, masked, unseen = (whole_number(run.cells.get(name)) for name in names)
+def _empty_words(run: RunFolder, on_grid: int | None) -> str:
+    """Cells of the grid that have no value, and why: each cell under its first reason, so that they and the mapped ones are all cells."""
+    names = ("cells", "with_all_covariates", "masked", "inside_applicability", "mapped")
+    cells, known, masked, inside, mapped = (whole_number(run.cells.get(name)) for name in names)
     if cells is None or known is None or masked is None:
         return ""
-    words = f"{count(cells - known)} cells without a value of every covariate, {count(masked)} by the mask"
-    if unseen:
-        words += f"; {plural(unseen, 'cell')} with a class that no profile has"
-    return words
+    parts = [f"{count(on_grid - cells)} outside the region"] if on_grid is not None and on_grid > cells else []
+    parts.append(f"{count(masked)} by the mask")
+    parts.append(f"{count(cells - known)} for want of a value of every covariate")
+    left = known - masked
+    if only_inside(run) and inside is not None:
+        parts.append(f"{count(left - inside)} outside the area of applicability")
+        left = inside
+    if mapped is not None and mapped < left:
+        parts.append(f"{count(left - mapped)} without soil above the bedrock")
+        left = mapped
+    total = (on_grid if on_grid is not None and on_grid > cells else cells) - left
+    return f"{plural(total, 'cell')}: {listing(parts)}"
+
+
+def _unseen_words(run: RunFolder) -> list[tuple[str, str]]:
+    """Cells that have a value although no profile had their class: no reason for a cell to be empty."""
+    unseen = whole_number(run.cells.get("with_class_unseen_in_training"))
+    return [("Class that no profile has", f"{plural(unseen, 'cell')}, mapped where no other reason keeps them empty")] if unseen else []
 
 
 def _profile_words(run: RunFolder) -> list[tuple[str, str]]:
@@ -124,12 +140,23 @@ def _covariate_words(run: RunFolder) -> list[tuple[str, str]]:
     table = run.table("covariates")
     if table is None:
         return []
-    kinds = table["kind"].value_counts().sort_index()
-    words = f"{count(len(table))} ({listing([f'{count(float(n))} {kind}' for kind, n in kinds.items()])})"
+    each = table[~_covariate_of_raster(run, table).duplicated()]
+    kinds = each["kind"].value_counts().sort_index()
+    words = f"{count(len(each))} ({listing([f'{count(float(n))} {kind}' for kind, n in kinds.items()])})"
+    if len(each) < len(table):
+        words += f" of {count(len(table))} rasters"
     selection = run.table("selection")
     if selection is not None:
         words += f"; {count(sum(kept is True for kept in selection['kept']))} kept by the screening"
     return [("Covariates", words), *_period_words(run), *_climate_words(run)]
+
+
+def _covariate_of_raster(run: RunFolder, table: pd.DataFrame) -> pd.Series:
+    """Name of the covariate that each raster is of: those of several periods are one covariate."""
+    periods = run.table("periods")
+    dated = set() if periods is None else set(periods["name"])
+    bare = table["name"].str.replace(r"_\d+(-\d+)?$", "", regex=True)
+    return table["name"].where(~bare.isin(dated), bare)
 
 
 CLIMATE_SHOWN = 6

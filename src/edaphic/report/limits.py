@@ -17,6 +17,7 @@ from edaphic.report.facts import (
     has_bounds,
     interval_of,
     metric,
+    only_inside,
     outside_box,
     share_inside,
     without_covariates,
@@ -183,7 +184,12 @@ def _zones(run: RunFolder) -> Iterable[str]:
 
 def _applicability(run: RunFolder) -> Iterable[str]:
     share = share_inside(run)
-    if is_known(share) and share < 1.0:
+    if is_known(share) and share < 1.0 and only_inside(run):
+        yield (
+            f"{percent(1.0 - share, 1)} of the cells lie outside the area of applicability and are left empty: the totals leave out "
+            "their carbon."
+        )
+    elif is_known(share) and share < 1.0:
         yield (
             f"{percent(1.0 - share, 1)} of the map lies outside the area of applicability: its covariates are unlike those of all "
             "profiles, and the scores of the whole say little about it."

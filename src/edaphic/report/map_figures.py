@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
@@ -22,6 +23,9 @@ _WIDEST_FOR_SCALE_DEGREES = 60.0
 _MAP_HEIGHT_IN = 5.0
 _SCALE_BAR_IN = 0.11
 _PANEL_IN = 2.2
+# Around a map, in inches: room for what is written beside, above and below it, and its colours.
+_LEFT_IN, _RIGHT_IN, _EDGE_IN, _NAME_IN, _ABOVE_IN, _BELOW_IN = 0.72, 0.74, 0.3, 0.2, 0.62, 0.6
+_BAR_IN, _BAR_PAD_IN, _BAR_BELOW_IN = 0.12, 0.11, 0.55
 _EXTEND: dict[tuple[bool, bool], Literal["neither", "min", "max", "both"]] = {
     (False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both",
 }  # fmt: skip
@@ -152,9 +156,8 @@ def _draw(
 ) -> Figure:
     left, right, bottom, top = image.extent
     ratio = (right - left) / ((top - bottom) * image.stretch)
-    upright = ratio < 1.0
-    map_width = min(WIDTH_IN - (1.5 if upright else 0.8), _MAP_HEIGHT_IN * ratio)
-    figure, axes = new_figure(map_width / ratio + (0.9 if upright else 1.6))
+    margins = (_LEFT_IN if image.geographic else _LEFT_IN + _NAME_IN, _RIGHT_IN if _upright(ratio) else _EDGE_IN)
+    figure, axes, bar_axes = _frame(ratio, margins)
     axes.set_facecolor(PALE)
     picture = axes.imshow(
         values,
@@ -169,8 +172,7 @@ def _draw(
     if known.size == 0:
         axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center", va="center")
     extend = _EXTEND[(bool((known < limits[0]).any()), bool((known > limits[1]).any()))]
-    where = "right" if upright else "bottom"
-    bar = figure.colorbar(picture, ax=axes, location=where, extend=extend, shrink=0.8, aspect=28, pad=0.03)
+    bar = figure.colorbar(picture, cax=bar_axes, orientation="vertical" if _upright(ratio) else "horizontal", extend=extend)
     bar.set_label(unit_text(label))
     bar.locator = MaxNLocator(5)
     bar.update_ticks()
@@ -179,7 +181,50 @@ def _draw(
     _scale_bar(axes, image)
     for spine in axes.spines.values():
         spine.set_visible(True)
+    _make_room(figure, axes, bar_axes, ratio, margins)
     return figure
+
+
+def _upright(ratio: float) -> bool:
+    """Whether the colours stand beside the map; else they lie below it."""
+    return ratio < 1.0
+
+
+def _frame(ratio: float, margins: tuple[float, float]) -> tuple[Figure, Axes, Axes]:
+    """A figure with the axes of a map and of its colours. Their places do not depend on what is written beside them, so that maps of one
+    grid are of one size."""
+    figure, axes = new_figure(WIDTH_IN)
+    figure.set_layout_engine("none")
+    bar_axes = figure.add_axes((0.0, 0.0, 0.1, 0.1))
+    _place(figure, axes, bar_axes, ratio, margins)
+    return figure, axes, bar_axes
+
+
+def _place(figure: Figure, axes: Axes, bar_axes: Axes, ratio: float, margins: tuple[float, float]) -> None:
+    """Set map and colours between margins (in inches), to the left where the map is narrower; the height of the figure follows."""
+    upright = _upright(ratio)
+    room = WIDTH_IN - sum(margins) - (_BAR_PAD_IN + _BAR_IN if upright else 0.0)
+    width = min(room, _MAP_HEIGHT_IN * ratio)
+    height, left = width / ratio, margins[0]
+    below = _BELOW_IN + (0.0 if upright else _BAR_BELOW_IN)
+    whole = height + below + _ABOVE_IN
+    figure.set_size_inches(WIDTH_IN, whole)
+    axes.set_position((left / WIDTH_IN, below / whole, width / WIDTH_IN, height / whole))
+    if upright:
+        place = (left + width + _BAR_PAD_IN, below + 0.1 * height, _BAR_IN, 0.8 * height)
+    else:
+        place = (left + 0.1 * width, _BAR_BELOW_IN, 0.8 * width, _BAR_IN)
+    bar_axes.set_position((place[0] / WIDTH_IN, place[1] / whole, place[2] / WIDTH_IN, place[3] / whole))
+
+
+def _make_room(figure: Figure, axes: Axes, bar_axes: Axes, ratio: float, margins: tuple[float, float]) -> None:
+    """Shrink a map whose numbers are too long for the margins."""
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    boxes = [box for part in (axes.xaxis, axes.yaxis, bar_axes) if (box := part.get_tightbbox(renderer)) is not None]
+    over_left = max(0.0, max(-box.x0 for box in boxes) / figure.dpi)
+    over_right = max(0.0, max(box.x1 for box in boxes) / figure.dpi - WIDTH_IN)
+    if over_left > 0.0 or over_right > 0.0:
+        _place(figure, axes, bar_axes, ratio, (margins[0] + over_left, margins[1] + over_right))
 
 
 def _coordinates(axes: Axes, image: MapImage) -> None:

@@ -12,7 +12,7 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from edaphic.errors import RasterError
-from edaphic.report.facts import Target, of_lead_period, single_layers
+from edaphic.report.facts import Target, of_lead_period, only_inside, single_layers
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.inputs import whole_number
 from edaphic.report.tables import PageTable, made, text_cell
@@ -66,7 +66,7 @@ def _masks(run: RunFolder) -> str:
     parts = [f"{name} {count(n)} ({percent(n / cells, 1)} of all)" for name, n in known]
     words = f"Cells left empty by each mask: {listing(parts)}. A cell may fall under several." if parts else ""
     inside, with_all, masked = (whole_number(run.cells.get(name)) for name in ("inside_applicability", "with_all_covariates", "masked"))
-    if run.setting("maps", "only_applicable") is True and None not in (inside, with_all, masked):
+    if only_inside(run) and None not in (inside, with_all, masked):
         left = (with_all or 0) - (masked or 0)
         words += f" {count(left - (inside or 0))} of {count(left)} cells lie outside the area of applicability and are left empty too."
     return words.strip()
@@ -84,7 +84,7 @@ def _bedrock(run: RunFolder, target: Target) -> str:
         words += "mean of what is soil."
     if unknown:
         negative = whole_number(run.cells.get("bedrock_negative"))
-        also = f", {count(negative)} of them for a negative depth" if negative else ""
+        also = f", {count(negative)} of them for a negative depth," if negative else ""
         words += f" {plural(unknown, 'cell')} without a depth to bedrock{also} {'counts' if unknown == 1 else 'count'} in full."
     return words
 
@@ -203,10 +203,10 @@ def _float(value: object) -> float:
         return math.nan
 
 
-def lead_words(run: RunFolder) -> str:
-    """Which period the totals are of; empty where there is one time only."""
+def lead_words(run: RunFolder, where: str = "are in the section on stocks") -> str:
+    """Which period the totals are of, and ``where`` the others are; empty where there is one time only."""
     table = run.table("stocks")
     if table is None or not run.lead_period or len(of_lead_period(run, table)) == len(table):
         return ""
     which = f"Totals of {period_words(run.lead_period)}, the last of {len(run.periods)} periods"
-    return f"{which}; those of the others are in the section on stocks."
+    return f"{which}; those of the others {where}."

@@ -160,7 +160,7 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "stocks": None if rows is None else tables.stocks(rows, run.whole),
         "bounds_words": _bounds_words(run),
         "class_stocks": tables.class_stocks(run),
-        "lead_words": map_words.lead_words(run),
+        "lead_words": map_words.lead_words(run, "stand below"),
         "period_stocks": map_words.period_stocks(run),
         "monte_carlo": map_words.monte_carlo(run),
         "comparison": tables.comparison(run, target.unit),

@@ -15,7 +15,7 @@ from edaphic.report.designs import (
     lead_of,
     words_of,
 )
-from edaphic.report.facts import calibration, evidence_name, interval_of, metric, natural, share_inside, single_layers
+from edaphic.report.facts import calibration, evidence_name, interval_of, metric, natural, only_inside, share_inside, single_layers
 from edaphic.report.folder import RunFolder, records
 from edaphic.report.intervals import worst
 from edaphic.report.others import estimates, probability_set
@@ -103,7 +103,10 @@ def _reservations(run: RunFolder) -> list[str]:
     found = [f"{line.strip().rstrip('.')}." for line in nearer]
     share = share_inside(run)
     if is_known(share) and share < _LEAST_INSIDE:
-        found.append(f"Only {percent(share)} of the map lies inside the area of applicability; the figures say little about the rest.")
+        if only_inside(run):
+            found.append(f"Only {percent(share)} of the cells lie inside the area of applicability; the rest is left empty.")
+        else:
+            found.append(f"Only {percent(share)} of the map lies inside the area of applicability; the figures say little about the rest.")
     return found
 
 

@@ -216,6 +216,8 @@ def class_stocks(run: RunFolder) -> list[tuple[str, list[PageTable]]]:
 
 
 def _class_name(code: str, name: str) -> str:
+    if name == f"class {code}":
+        return name
     return f"{name} ({code})" if name and name != code else text_cell(code)
 
 

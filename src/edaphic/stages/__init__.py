@@ -38,12 +38,20 @@ ON_DEMAND: Mapping[str, Callable[[Job, Path, Path], None]] = MappingProxyType({"
 """Stages that only some recipes ask for; they come after the maps."""
 
 
-def stages_of(recipe: Recipe) -> dict[str, Callable[[Job, Path, Path], None]]:
-    """The stages that a recipe asks for, in their order."""
-    asked = {} if recipe.maps.monte_carlo is None else dict(ON_DEMAND)
+def _in_order(asked: Mapping[str, Callable[[Job, Path, Path], None]]) -> dict[str, Callable[[Job, Path, Path], None]]:
+    """All stages that every run has, with others behind the maps."""
     names = list(STAGES)
     after = names.index("maps") + 1
-    return {name: STAGES[name] for name in names[:after]} | asked | {name: STAGES[name] for name in names[after:]}
+    return {name: STAGES[name] for name in names[:after]} | dict(asked) | {name: STAGES[name] for name in names[after:]}
 
 
-__all__ = ["ON_DEMAND", "PARTS", "STAGES", "Job", "check", "grid_of", "heeded", "sources_of", "stages_of"]
+EVERY_STAGE = tuple(_in_order(ON_DEMAND))
+"""Names of all stages in their order, of those on demand too."""
+
+
+def stages_of(recipe: Recipe) -> dict[str, Callable[[Job, Path, Path], None]]:
+    """The stages that a recipe asks for, in their order."""
+    return _in_order({} if recipe.maps.monte_carlo is None else ON_DEMAND)
+
+
+__all__ = ["EVERY_STAGE", "ON_DEMAND", "PARTS", "STAGES", "Job", "check", "grid_of", "heeded", "sources_of", "stages_of"]

@@ -12,11 +12,15 @@ import pandas as pd
 from odc.geo.geobox import GeoBox
 
 from edaphic import covariates, profiles, recipe
-from edaphic.errors import EdaphicError
+from edaphic.errors import EdaphicError, RecipeError
 from edaphic.mapping.place import Place
 from edaphic.recipe import ProfileSource, Recipe
 from edaphic.stages.covering import check_years
-from edaphic.stages.job import grid_of, sources_of
+from edaphic.stages.depth_grids import look_at_grids
+from edaphic.stages.further import further
+from edaphic.stages.job import grid_of, kinds_of, sources_of
+from edaphic.stages.locating import located
+from edaphic.stages.looking import look_at_masks
 from edaphic.stages.making import check_makings
 from edaphic.stages.mapped import check_maps
 from edaphic.stages.montecarlo import check_monte_carlo
@@ -38,7 +42,18 @@ def check(recipe_path: Path, place: Place | None = None) -> tuple[Recipe, Size]:
     EdaphicError
         All faults of the recipe; or, if it can be read, all faults of the files it names; or work that the memory clearly does not allow.
     """
-    told = recipe.load(recipe_path)
+    try:
+        told = recipe.load(recipe_path)
+    except RecipeError as fault:
+        raise RecipeError([*fault.faults, *further(recipe_path, fault.faults)]) from None
+    try:
+        return told, _checked(told, recipe_path, place or Place(threads=os.cpu_count() or 1))
+    except EdaphicError as fault:
+        raise type(fault)(located(fault.faults, told, recipe_path)) from fault
+
+
+def _checked(told: Recipe, recipe_path: Path, place: Place) -> Size:
+    """The check of the files that a sound recipe names."""
     faults = recipe.check_files(told, recipe_path)
     readings = _read(told, recipe_path, told.profiles.sources)
     faults += [fault for reading in readings for fault in reading.faults]
@@ -50,10 +65,12 @@ def check(recipe_path: Path, place: Place | None = None) -> tuple[Recipe, Size]:
     dated = sources_of(told, recipe_path)
     sources = [covariates.labelled_source(entry) for entry in dated]
     faults += covariates.check_dates(dated) + covariates.check_sources(sources, grid) + check_years(told, dated)
-    kinds = {entry.source.name: entry.source.kind for entry in dated} | {layer.name: layer.kind for layer in recipe.made_covariates(told)}
+    kinds = kinds_of(told, recipe_path)
     wrong, odd = _check_work(told, recipe_path, grid, kinds, rows[0])
     faults += wrong
     raw = pd.concat([reading.table for reading in readings], ignore_index=True)
+    of_grids = look_at_grids(told.profiles, raw, lambda value: recipe.address(told, recipe_path, value))
+    faults += of_grids.faults
     outside = _share_outside(raw, grid)
     carried = set.intersection(*(set(source.covariates) for source in told.profiles.sources))
     if outside == 1 and not set(kinds) <= carried:
@@ -63,19 +80,22 @@ def check(recipe_path: Path, place: Place | None = None) -> tuple[Recipe, Size]:
     # The sources have been checked above: they are opened only.
     layers = tuple(covariates.open_any(source, grid) for source in sources)
     faults, suspects = covariates.nodata_doubts(covariates.Stack(grid, layers))
+    unmapped, idle = look_at_masks(told, recipe_path, grid, dated)
+    faults += unmapped
     if faults:
         raise EdaphicError(faults)
-    notes = profiles.doubts(raw) + covariates.class_doubts(sources) + _first(suspects) + odd
+    notes = [*profiles.doubts(raw), *of_grids.notes, *covariates.class_doubts(sources), *_first(suspects), *odd, *idle]
+    notes += _divisions_apart(told, recipe_path, grid)
     if outside > 0.2:
         notes.append(f"{outside:.0%} of the profiles lie outside the grid: are crs, x and y right?")
-    size = size_of(told, grid, layers, len(kinds), rows, place or Place(threads=os.cpu_count() or 1))
-    lines = [line for reading in readings for line in reading.understood]
+    size = size_of(told, grid, layers, len(kinds), rows, place)
+    lines = [*(line for reading in readings for line in reading.understood), *profiles.value_lines(raw), *of_grids.values]
     contents = [
         (source.horizons, _content_hash(reading.table))
         for source, reading in zip(told.profiles.sources, readings, strict=True)
         if recipe.table_file(source.horizons) is None
     ]
-    return told, replace(size, values=(*lines, *profiles.value_lines(raw)), notes=tuple(notes), contents=tuple(contents))
+    return replace(size, values=tuple(lines), notes=tuple(notes), contents=tuple(contents))
 
 
 def _read(told: Recipe, recipe_path: Path, sources: Sequence[ProfileSource]) -> list[profiles.SourceRead]:
@@ -177,6 +197,18 @@ def _check_others(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
             path = recipe.resolve(told, recipe_path, by.path)
             try:
                 covariates.rasterise(path, by.column, grid, covariates.Window(0, 0, 1, 1))
+                covariates.check_overlap(path, grid)
             except EdaphicError as fault:
-                faults += fault.faults
+                faults += [f"account.by {by.name}: {line}" for line in fault.faults]
     return faults
+
+
+def _divisions_apart(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
+    """Polygons of the account that lie outside the grid."""
+    notes = []
+    for by in told.account.by:
+        if isinstance(by, recipe.ByPolygons):
+            lost, count = covariates.names_apart(recipe.resolve(told, recipe_path, by.path), by.column, grid)
+            named = ", ".join(lost[:3]) + (" ..." if lost[3:] else "")
+            notes += [f"account.by {by.name}: {len(lost)} of {count} lie outside the grid: {named}"] if lost else []
+    return notes

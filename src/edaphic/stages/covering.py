@@ -25,13 +25,18 @@ def map_periods(job: Job) -> tuple[tuple[int, int] | None, ...]:
 
 
 def map_year(job: Job, period: tuple[int, int] | None = None) -> float | None:
+    """As :func:`year_of_maps`, of the recipe of a job."""
+    return year_of_maps(job.recipe, period)
+
+
+def year_of_maps(told: Recipe, period: tuple[int, int] | None = None) -> float | None:
     """Year of the covariates that maps are made with: the middle of their period; None for the latest that there is.
 
     Without ``period`` it is that of ``maps.period``, or of the last of ``maps.periods``: the one that model and evidence take the cells
     of the map from.
     """
     if period is None:
-        period = job.recipe.maps.period if job.recipe.maps.periods is None else job.recipe.maps.periods[-1]
+        period = told.maps.period if told.maps.periods is None else told.maps.periods[-1]
     return None if period is None else (period[0] + period[1]) / 2
 
 
@@ -47,7 +52,7 @@ def check_years(told: Recipe, sources: Sequence[Dated]) -> list[str]:
         for name, own in dates.items():
             gap = nearest_period([(first + last) / 2], sorted(own))[1][0]
             if gap > most:
-                shown = ", ".join(f"{a}-{b}" for a, b in sorted(own))
+                shown = ", ".join(map(_years, sorted(own)))
                 faults.append(
                     f"maps.{'periods' if several else 'period'}: [{first}, {last}], whose middle lies {gap:g} years from the nearest "
                     f"period of {name} ({shown}); expected {most:g} at most, as covariates.max_gap_years says"
@@ -60,7 +65,7 @@ def notes_of_year(job: Job, stack: TimedStack) -> list[str]:
     periods = map_periods(job)
     if periods == (None,):
         return [f"{what} is mapped" for what in _taken(stack, map_year(job))]
-    notes = [f"maps of {own[0]} to {own[1]}: {what}" for own in periods if own for what in _taken(stack, map_year(job, own))]
+    notes = [f"maps of {_years(own, ' to ')}: {what}" for own in periods if own for what in _taken(stack, map_year(job, own))]
     if not notes:
         return ["no covariate changes with time: the maps of all periods are the same"]
     return [*notes, "the cells that model and evidence take for the map are those of the last period"]
@@ -69,7 +74,16 @@ def notes_of_year(job: Job, stack: TimedStack) -> list[str]:
 def _taken(stack: TimedStack, year: float | None) -> list[str]:
     """Period of each covariate that changes with time which stands for a year."""
     chosen = {name: dates[nearest_period([dates[-1][1] if year is None else year], dates)[0][0]] for name, dates in stack.periods.items()}
-    return [f"{name} of {first} to {last}" for name, (first, last) in chosen.items()]
+    return [f"{name} of {_years(own, ' to ')}" for name, own in chosen.items()]
+
+
+def _years(period: tuple[int, int], between: str = "-") -> str:
+    """The years of a period, a single one once.
+
+    >>> _years((1990, 1990)), _years((1985, 1990), " to ")
+    ('1990', '1985 to 1990')
+    """
+    return f"{period[0]}" if period[0] == period[1] else f"{period[0]}{between}{period[1]}"
 
 
 def _with_carried(

@@ -20,6 +20,7 @@ from edaphic.model.tuning import WIDE, candidates
 from edaphic.recipe import GridRegion
 from edaphic.stages.covering import build_stack, map_year
 from edaphic.stages.job import Job, sites_of
+from edaphic.stages.mapped import removed_of
 from edaphic.validate.designs import BootstrapSplits, Design, block_side_m, make_design, places
 
 
@@ -96,11 +97,15 @@ def _candidates(job: Job) -> list[Settings]:
 
 
 def draw_cells(job: Job) -> pd.DataFrame:
-    """Cells that stand for the map: ``lon``, ``lat`` and the covariates."""
+    """Cells that stand for the map: ``lon``, ``lat`` and the covariates.
+
+    All that is known before the model is heeded: region, masks, and cells without soil. Only ``maps.only_applicable`` is not.
+    """
     stack = build_stack(job).during(map_year(job), job.recipe.covariates.max_gap_years)
     region = job.path(job.recipe.grid.region) if isinstance(job.recipe.grid, GridRegion) else None
     masks = [(name, tuple(codes)) for name, codes in sorted(job.recipe.maps.mask.items())]
-    return covariates.draw_cells(stack, job.recipe.evidence.cells, job.recipe.seed, masks=masks, region=region)
+    removed = removed_of(job.recipe, job.recipe_path, stack.grid)
+    return covariates.draw_cells(stack, job.recipe.evidence.cells, job.recipe.seed, masks=masks, region=region, removed=removed)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ OF_ZONES = ("covariates.layers", "covariates.max_gap_years", "maps.period", "map
 """Keys that rasters depend on only where climate zones are made, of other covariates and for the year of the maps."""
 
 
+OF_CELLS = ("maps.mask", "maps.masks", "maps.bedrock", "maps.period", "maps.periods")
+"""Keys that the cells which stand for the map depend on."""
+
+
 PARTS: Mapping[str, tuple[str, ...]] = {
     "profiles": ("profiles", "model.target"),
     "rasters": (
@@ -50,8 +54,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         *OF_ZONES,
     ),
     "covariates": ("grid", "covariates"),
-    "model": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period", "maps.periods"),
-    "evidence": ("seed", "grid", "profiles", "covariates", "model", "evidence", "maps.mask", "maps.period", "maps.periods"),
+    "model": ("seed", "grid", "profiles", "covariates", "model", "evidence", *OF_CELLS),
+    "evidence": ("seed", "grid", "profiles", "covariates", "model", "evidence", *OF_CELLS),
     "maps": ("name", "seed", "grid", "profiles", "covariates", "model", "evidence", "maps"),
     "montecarlo": (
         "name",
@@ -198,6 +202,12 @@ def sources_of(recipe: Recipe, recipe_path: Path) -> list[Dated]:
     ]
 
 
+def kinds_of(recipe: Recipe, recipe_path: Path) -> dict[str, str]:
+    """Kind of each covariate, those that are there and those that are made."""
+    there: dict[str, str] = {entry.source.name: entry.source.kind for entry in sources_of(recipe, recipe_path)}
+    return there | {layer.name: layer.kind for layer in made_covariates(recipe)}
+
+
 def _legend(recipe: Recipe, recipe_path: Path, classes: Mapping[int, str] | str | None) -> Mapping[int, str] | Path | None:
     return resolve(recipe, recipe_path, classes) if isinstance(classes, str) else classes
 
@@ -242,6 +252,15 @@ def sites_of(job: Job) -> pd.DataFrame:
     """One row per profile that has layers: profile_id, lon, lat, year, in order of first appearance."""
     layers = pd.read_parquet(job.out / "profiles" / "layers.parquet", columns=["profile_id", "lon", "lat", "year"])
     return layers.drop_duplicates("profile_id", ignore_index=True)
+
+
+def sampled_years(job: Job) -> tuple[int, int] | None:
+    """First and last year of the dated profiles; None where no year is known, or the profiles are elsewhere (a stored model)."""
+    layers = job.out / "profiles" / "layers.parquet"
+    if not layers.is_file():
+        return None
+    years = pd.read_parquet(layers, columns=["year"])["year"].dropna()
+    return (int(years.min()), int(years.max())) if len(years) else None
 
 
 def points_of(job: Job) -> tuple[pd.DataFrame, Mapping[str, str]]:

@@ -11,7 +11,7 @@ from edaphic.model import artefact
 from edaphic.model.fit import interval_name
 from edaphic.model.learning import Learned, learn
 from edaphic.stages.folding import draw_cells, folding_of, learner_of, training
-from edaphic.stages.job import Job, points_of, provenance
+from edaphic.stages.job import Job, points_of, provenance, sampled_years
 from edaphic.stages.kit import covariate_facts
 
 
@@ -34,7 +34,10 @@ def stage_model(job: Job, work: Path, partial: Path) -> None:
     folder = work / "model" / job.recipe.model.name
     folder.mkdir(parents=True)
     facts = covariate_facts(job, learned.model, points, table.profiles)
-    artefact.save(learned.model, folder, provenance(job) | {"profiles": len(table.profiles)}, _card(learned), facts)
+    made_of = provenance(job) | {"profiles": len(table.profiles)}
+    if (years := sampled_years(job)) is not None:
+        made_of["profile_years"] = f"{years[0]}-{years[1]}"
+    artefact.save(learned.model, folder, made_of, _card(learned), facts)
 
 
 def _write(learned: Learned, folder: Path) -> None:

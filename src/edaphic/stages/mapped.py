@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from edaphic import covariates
 from edaphic.covariates import Source, TimedStack
 from edaphic.covariates.source import Kind
 from edaphic.errors import EdaphicError
-from edaphic.mapping.mask import Bedrock, Mask
+from edaphic.mapping.mask import Bedrock, Mask, soil_share
 from edaphic.mapping.names import OF_COVARIATES
 from edaphic.mapping.predict import Calibration, TileWork
 from edaphic.model.artefact import Kit
@@ -52,13 +53,39 @@ def tile_work(job: Job, kit: Kit, timed: TimedStack) -> TileWork:
         periods=periods,
         thresholds=told.thresholds,
         class_masks=tuple((name, tuple(codes)) for name, codes in sorted(told.mask.items())),
-        masks=tuple(_mask(job.recipe, job.recipe_path, entry, timed.grid) for entry in told.masks),
+        masks=masks_of(job.recipe, job.recipe_path, timed.grid),
         region=region,
-        bedrock=_bedrock(job, timed.grid),
+        bedrock=bedrock_of(job.recipe, job.recipe_path, timed.grid),
         applicability=where,
         only_applicable=told.only_applicable,
         mean_of_periods=told.mean_of_periods,
     )
+
+
+def masks_of(told: Recipe, recipe_path: Path, grid: GeoBox) -> tuple[Mask, ...]:
+    """Masks that are no covariates."""
+    return tuple(_mask(told, recipe_path, entry, grid) for entry in told.maps.masks)
+
+
+def bedrock_of(told: Recipe, recipe_path: Path, grid: GeoBox) -> Bedrock | None:
+    """The depth to bedrock on the grid."""
+    entry = told.maps.bedrock
+    return None if entry is None else Bedrock(covariates.open_any(_bedrock_source(told, recipe_path), grid), entry.unit)
+
+
+def removed_of(told: Recipe, recipe_path: Path, grid: GeoBox) -> Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]:
+    """Which cells are left empty whatever the model says: those of masks that are no covariates, and those without any soil."""
+    masks, bedrock, layers = masks_of(told, recipe_path, grid), bedrock_of(told, recipe_path, grid), told.profiles.layers
+
+    def removed(row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
+        gone = np.zeros(len(row), dtype=bool)
+        for mask in masks:
+            gone |= mask.removed_cells(grid, row, col)
+        if bedrock is not None:
+            gone |= ~soil_share(bedrock.depth_cm_cells(row, col), layers).any(axis=1)
+        return gone
+
+    return removed
 
 
 def check_maps(told: Recipe, recipe_path: Path, grid: GeoBox) -> tuple[list[str], list[str]]:
@@ -68,7 +95,7 @@ def check_maps(told: Recipe, recipe_path: Path, grid: GeoBox) -> tuple[list[str]
     for entry in told.maps.masks:
         if not entry.of_raster:
             try:
-                covariates.region_mask(grid, covariates.Window(0, 0, 1, 1), _place(told, recipe_path, entry.path))
+                covariates.check_overlap(_place(told, recipe_path, entry.path), grid)
             except EdaphicError as fault:
                 faults += [f"maps.masks {entry.name}: {line}" for line in fault.faults]
     if faults:
@@ -139,10 +166,3 @@ def _mask(told: Recipe, recipe_path: Path, entry: MapMask, grid: GeoBox) -> Mask
         return Mask(entry.name, polygons=Path(_place(told, recipe_path, entry.path)))
     layer = covariates.open_any(_mask_source(told, recipe_path, entry), grid)
     return Mask(entry.name, layer, classes=entry.classes or (), above=entry.above, below=entry.below)
-
-
-def _bedrock(job: Job, grid: GeoBox) -> Bedrock | None:
-    told = job.recipe.maps.bedrock
-    if told is None:
-        return None
-    return Bedrock(covariates.open_any(_bedrock_source(job.recipe, job.recipe_path), grid), told.unit)

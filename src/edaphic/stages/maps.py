@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from edaphic.covariates.band_statistics import bounded_cache
 from edaphic.errors import ModelError
 from edaphic.mapping.engine import run_tiles
@@ -24,7 +22,7 @@ from edaphic.model import artefact
 from edaphic.model.soil import Interval, interval_name
 from edaphic.progress import Say
 from edaphic.stages.covering import build_stack, map_periods, notes_of_year
-from edaphic.stages.job import PARTS, Job, write_json
+from edaphic.stages.job import PARTS, Job, sampled_years, write_json
 from edaphic.stages.mapped import tile_work
 
 WHAT: Mapping[str, str] = {
@@ -230,9 +228,17 @@ def _notes(tiles: TileWork, summary: Mapping[str, Any]) -> list[str]:
 
 
 def map_info(
-    job: Job, interval: tuple[float, float], stat: str, period: Period | None = None, model_sha256: str = ""
+    job: Job,
+    interval: tuple[float, float],
+    stat: str,
+    period: Period | None = None,
+    model_sha256: str = "",
+    sampled: Period | None = None,
 ) -> MapInfo:
-    """What is said of a map. Without ``period`` it is the map of the recipe's one time, or of the last of its periods."""
+    """What is said of a map. Without ``period`` it is the map of the recipe's one time, or of the last of its periods.
+
+    ``sampled``: years of the profiles, where those are not in the run.
+    """
     periods = map_periods(job)
     period = periods[-1] if period is None else period
     what, unit = WHAT[job.target.quantity], job.target.unit
@@ -261,19 +267,8 @@ def map_info(
         unit=own_unit,
         description=f"{job.recipe.name}: {title[0].lower()}{title[1:]}, {own_unit}. {words.meaning}",
         tags=tags,
-        period=period or _period(job),
+        period=period or job.recipe.maps.period or sampled or sampled_years(job),
         colours=words.colours,
         limits=words.limits,
         classes=words.classes,
     )
-
-
-def _period(job: Job) -> Period | None:
-    """Years that the maps stand for: those of the recipe, else those of the dated profiles."""
-    if job.recipe.maps.period:
-        return job.recipe.maps.period
-    layers = job.out / "profiles" / "layers.parquet"
-    if not layers.is_file():  # a stored model, whose profiles are elsewhere
-        return None
-    years = pd.read_parquet(layers, columns=["year"])["year"].dropna()
-    return (int(years.min()), int(years.max())) if len(years) else None

@@ -18,7 +18,7 @@ from edaphic.errors import EdaphicError, ModelError
 from edaphic.files import write_text
 from edaphic.mapping.drawing import Draws, Error, Residuals, residuals_of
 from edaphic.mapping.engine import run_tiles
-from edaphic.mapping.montecarlo import ROOM, Land, MonteWork, array_name
+from edaphic.mapping.montecarlo import Land, MonteWork, array_name, room_of_blocks
 from edaphic.mapping.noise import Noise
 from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.regional import Division, Regions, Totals, mean_cell_m2, total_tables
@@ -79,7 +79,7 @@ def stage_montecarlo(job: Job, work: Path, partial: Path) -> None:
         regions=Regions(grid, _divisions(job, timed), mean_cell_m2(grid)),
         levels=told.levels,
         relative_width=told.relative_width,
-        room=int(min(ROOM, 0.2 * job.place.allowed() / max(1, job.place.lanes))),
+        room=room_of_blocks(job.place),
     )  # fmt: skip
     store = _compute(job, monte, partial / "tiles", partial.name)
     _write_maps(job, monte, store, work / "maps" / "monte_carlo", kit.sha256)
@@ -94,6 +94,20 @@ def stage_montecarlo(job: Job, work: Path, partial: Path) -> None:
     facts["realisations"] = told.realisations
     facts |= {"range_km": monte.noise.range_km, "residual": told.residual, "residual_range_km": monte.residual_noise.range_km}
     write_json(work / "tables" / "monte_carlo.json", facts | {"levels": list(told.levels), "below_zero": below, "notes": notes})
+
+
+def check_inputs(told: Recipe, kinds: Mapping[str, str]) -> list[str]:
+    """Covariates whose error is told and that are none, or of another kind; ``kinds`` as in :func:`check_monte_carlo`."""
+    faults = []
+    for name, error in told.maps.monte_carlo.inputs.items() if told.maps.monte_carlo is not None else ():
+        where, kind = f"maps.monte_carlo.inputs.{name}", kinds.get(name)
+        if kind is None:
+            faults.append(f"{where}: no covariate; expected names of covariates")
+        elif (kind == "class") != (error.wrong is not None):
+            found = "wrong" if error.wrong is not None else "relative" if error.relative is not None else "sd"
+            expected = "wrong (a probability)" if kind == "class" else "relative or sd"
+            faults.append(f"{where}: {found} of a covariate of kind {kind}; expected {expected}")
+    return faults
 
 
 def check_monte_carlo(told: Recipe, kinds: Mapping[str, str], grid: GeoBox, rows: int) -> tuple[list[str], list[str]]:
@@ -115,15 +129,7 @@ def check_monte_carlo(told: Recipe, kinds: Mapping[str, str], grid: GeoBox, rows
     asked = told.maps.monte_carlo
     if asked is None:
         return [], []
-    faults = []
-    for name, error in asked.inputs.items():
-        where, kind = f"maps.monte_carlo.inputs.{name}", kinds.get(name)
-        if kind is None:
-            faults.append(f"{where}: no covariate; expected names of covariates")
-        elif (kind == "class") != (error.wrong is not None):
-            found = "wrong" if error.wrong is not None else "relative" if error.relative is not None else "sd"
-            expected = "wrong (a probability)" if kind == "class" else "relative or sd"
-            faults.append(f"{where}: {found} of a covariate of kind {kind}; expected {expected}")
+    faults = check_inputs(told, kinds)
     side = np.sqrt(mean_cell_m2(grid)) / 1000.0
     for key in ("range_km", "residual_range_km"):
         length = getattr(asked, key)

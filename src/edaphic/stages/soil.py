@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from edaphic import covariates, profiles
-from edaphic.covariates import Source
+from edaphic import profiles
 from edaphic.profiles import Column, DepthFunction, Errors, Tidying
 from edaphic.profiles.depth.beta import beta_table, measured_layers
 from edaphic.progress import Say
-from edaphic.recipe import BETA_SHALLOW_CM, DepthGrid, Profiles, ProfileSource, read_layer, whole_layer
+from edaphic.recipe import BETA_SHALLOW_CM, Profiles, ProfileSource, whole_layer
+from edaphic.stages.depth_grids import PathOf, values_of
 from edaphic.stages.job import Job, write_json
-from edaphic.units import to_internal
-
-PathOf = Callable[[str], Path | str]
-"""Real path of a file that a recipe names, or the address of a database table."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +86,9 @@ def make_stocks(
         rule=recipe.pedotransfer,
         fragments_chain=recipe.coarse_fragments,
         missing_fragments_vol_pct=recipe.missing_fragments_vol_pct,
-        grid=_from_grid(recipe.bulk_density_grid, "bulk_density", tidy.horizons, path_of),
+        grid=values_of(recipe.bulk_density_grid, "bulk_density", tidy.horizons, path_of),
         grid_basis="fine_earth" if recipe.bulk_density_grid is None else str(recipe.bulk_density_grid.basis),
-        fragments_grid=_from_grid(recipe.coarse_fragments_grid, "coarse_fragments", tidy.horizons, path_of),
+        fragments_grid=values_of(recipe.coarse_fragments_grid, "coarse_fragments", tidy.horizons, path_of),
         rock_density_g_cm3=recipe.rock_density_g_cm3,
         engine=recipe.gap_filling,
         seed=seed,
@@ -129,21 +123,6 @@ def _tidying(recipe: Profiles) -> Tidying:
         copies_within_source=twice.copies_within_source,
         soc_methods=recipe.soc_methods,
     )
-
-
-def _from_grid(grid: DepthGrid | None, quantity: str, horizons: pd.DataFrame, path_of: PathOf) -> NDArray[np.float64] | None:
-    """Values of rasters by depth at the profiles, one for each horizon, in internal units."""
-    if grid is None:
-        return None
-    first = horizons.drop_duplicates("profile_id")
-    layers, values = [], []
-    for name, path in grid.layers.items():
-        source = Source(f"{quantity} {name}", Path(path_of(path)))
-        stack = covariates.build([source], covariates.grid_like(source.path))
-        found, _ = stack.sample(first["lon"].to_numpy(), first["lat"].to_numpy())
-        values.append(to_internal(found.iloc[:, 0].to_numpy(), quantity, grid.unit, f"{quantity}_grid"))
-        layers.append(read_layer(name) or (0.0, 0.0))
-    return profiles.horizon_means_from_layers(horizons, layers, np.column_stack(values))
 
 
 def with_beta(made: Stocks, bottom_cm: float) -> pd.DataFrame:

@@ -5,10 +5,12 @@ The maps are those of a run, made by the same function; so the run's own recipe 
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from edaphic.covariates import TimedStack
 from edaphic.covariates.window import crs_name
 from edaphic.errors import EdaphicError, GridError, ModelError
 from edaphic.manifest import HIDDEN, Manifest, key_of, open_run
-from edaphic.mapping.names import LARGEST_LEVEL, LEAST_LEVEL, OF_COVARIATES, OF_TREES, MapKey, level_of, tree_level_of
+from edaphic.mapping.names import OF_COVARIATES, MapKey, level_of
 from edaphic.mapping.place import Place
 from edaphic.mapping.plan import bounded_blocks
 from edaphic.mapping.quantiles import MIDDLE
@@ -34,6 +36,7 @@ from edaphic.recipe import Recipe
 from edaphic.stages.covering import notes_of_year
 from edaphic.stages.inputs import inputs_of
 from edaphic.stages.job import Job, covariates_of, grid_of, heeded, named_parts, sources_of, write_json
+from edaphic.stages.locating import located
 from edaphic.stages.making import check_makings, stage_rasters
 from edaphic.stages.mapped import check_maps, tile_work
 from edaphic.stages.maps import MapTask, map_info, write_maps
@@ -115,10 +118,14 @@ def predict(
     kit = load_kit(artefact)
     say("looking at the covariates", 1, 4)
     told, path = _told(kit, ground, wanted)
+    have = kit.model
     kit, intervals = _with_layers(kit, wanted.layers)
     _check_stats(kit, told.maps.stats, told.maps.thresholds)
-    grid, notes = _check(kit, told, path)
-    for note in notes:
+    try:
+        grid, notes = _check(kit, told, path)
+    except EdaphicError as fault:
+        raise type(fault)(located(fault.faults, told, path)) from fault
+    for note in [*_not_together(have, intervals), *notes]:
         say(f"note: {note}", 0, 0)
     place = place or Place(max(1, threads))
     with open_run(out, "predict") as manifest, bounded_blocks(place), full_disk_told(out):
@@ -163,9 +170,11 @@ def _told(kit: Kit, ground: Path, wanted: Wanted) -> tuple[Recipe, Path]:
     model = told.model.model_copy(update={"target": kit.model.target.name, "name": kit.model.name})
     maps = told.maps
     if wanted.stats is not None:
-        stats = tuple(dict.fromkeys(stat for stat in wanted.stats if not stat.startswith("p_above_")))
+        stats = tuple(stat for stat in wanted.stats if not stat.startswith("p_above_"))
         maps = maps.model_copy(update={"stats": stats, "thresholds": _thresholds(wanted.stats)})
-    return told.model_copy(update={"model": model, "maps": maps}), path
+    seed = kit.provenance.get("run_seed")
+    seed = seed if type(seed) is int and seed >= 0 else told.seed
+    return told.model_copy(update={"model": model, "maps": maps, "seed": seed}), path
 
 
 def _usual(kit: Kit) -> tuple[str, ...]:
@@ -190,11 +199,12 @@ def _thresholds(stats: Sequence[str]) -> tuple[float, ...]:
 
 def _check_stats(kit: Kit, stats: Sequence[str], thresholds: Sequence[float]) -> None:
     faults = []
-    for stat in stats:
-        level = level_of(stat) if tree_level_of(stat) is None else tree_level_of(stat)
-        if stat not in (*OF_TREES, *OF_COVARIATES) and (level is None or not LEAST_LEVEL <= level <= LARGEST_LEVEL):
-            known = ", ".join((*OF_TREES, "qNN", "tree_qNN", "p_above_VALUE", *OF_COVARIATES))
-            faults.append(f"--stats: found {stat!r}; expected some of {known}, such as q05 or q975")
+    for stat in dict.fromkeys(stats):
+        expected = recipe.expected_stat(stat, ("p_above_VALUE",))
+        if expected:
+            faults.append(f"--stats: found {stat!r}; expected {expected}")
+        elif stats.count(stat) > 1:
+            faults.append(f"--stats: found {stat!r} a second time; expected each once")
     if not stats and not thresholds:
         faults.append("--stats: found none; expected at least one, such as mean")
     if "se" in stats and not all(forest.bag for model in _models(kit.model) for forest in model.forests):
@@ -231,6 +241,21 @@ def _with_layers(kit: Kit, words: str) -> tuple[Kit, tuple[Interval, ...]]:
         zones = tuple((code, _restricted(own, chosen)) for code, own in model.models)
         return replace(kit, model=replace(model, models=zones, everywhere=_restricted(model.everywhere, chosen))), intervals
     return replace(kit, model=_restricted(model, chosen)), intervals
+
+
+def _not_together(model: AnyModel, intervals: Sequence[Interval]) -> list[str]:
+    """Why layers that join up, some of those of a model, get no map of all of them together."""
+    if len(intervals) < 2 or model.whole in intervals or any(above[1] != below[0] for above, below in pairwise(intervals)):
+        return []
+    together = interval_name((intervals[0][0], intervals[-1][1]))
+    if model.whole is not None and interval_name(model.whole) == together:
+        return [f"no map of {together} cm, which the model has and --layers does not name"]
+    depths = ", ".join(interval_name(interval) for interval in model.intervals)
+    summed = "averaged by thickness" if model.target.quantity == "soc" else "added up"
+    return [
+        f"no map of {together} cm together: the evidence of the model calibrates {depths} cm only. Means of layers may be {summed}; their "
+        "quantiles may not"
+    ]
 
 
 def _restricted(model: SoilModel, chosen: Sequence[int]) -> SoilModel:
@@ -289,14 +314,23 @@ def _map(job: Job, kit: Kit, about: Mapping[str, Any], work: Path, partial: Path
     for note in [*notes_of_year(job, timed), *beyond_training(kit, tiles.stacks[-1].layers)]:
         job.say(f"note: {note}", 0, 0)
 
+    sampled = _sampled(kit)
+
     def info(key: MapKey) -> MapInfo:
-        return map_info(job, key.interval, key.stat, key.period, kit.sha256)
+        return map_info(job, key.interval, key.stat, key.period, kit.sha256, sampled)
 
     intervals = frozenset((top, bottom) for top, bottom in about["layers_cm"])
     task = MapTask(tiles, job.recipe.name, info, job.recipe.maps.encoding, job.recipe.maps.window, intervals)
     summary = write_maps(task, partial, work, partial.name, job.place, job.workers, job.say)
     write_json(work / "summary.json", summary)
     write_json(work / "predict.json", about)
+
+
+def _sampled(kit: Kit) -> tuple[int, int] | None:
+    """Years in which the profiles of the model were sampled, where its folder tells them."""
+    found = re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})", str(kit.provenance.get("profile_years", "")))
+    first, last = (int(found[1]), int(found[2])) if found is not None else (0, 0)
+    return (first, last) if 1 <= first <= last else None
 
 
 def _make_covariates(job: Job) -> None:

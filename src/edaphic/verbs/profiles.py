@@ -17,7 +17,8 @@ from edaphic.profiles.cleaning.dedupe import DUPLICATE_COLUMNS
 from edaphic.profiles.cleaning.rules import LOG_COLUMNS
 from edaphic.progress import Say
 from edaphic.recipe import Depth, ProfileRecipe, Profiles
-from edaphic.stages.soil import PathOf, Stocks, make_stocks, read_checked
+from edaphic.stages.depth_grids import GridsLookedAt, PathOf, look_at_grids
+from edaphic.stages.soil import Stocks, make_stocks, read_checked
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 RECIPES = (".yaml", ".yml")
@@ -84,6 +85,9 @@ def stock(
 
     check_out(out, [horizons, esm, *map(path_of, _files(told.profiles))])
     readings = _read(told.profiles, path_of, say)
+    grids = look_at_grids(told.profiles, pd.concat([reading.table for reading in readings], ignore_index=True), path_of)
+    if grids.faults:
+        raise TableError(grids.faults)
     made = make_stocks(
         told.profiles, [reading.checked() for reading in readings], wanted, path_of=path_of, seed=told.seed, say=say, places=False
     )
@@ -97,7 +101,7 @@ def stock(
         reference = profiles.parse_reference(esm, made.horizons, wanted)
         result = profiles.equivalent_stocks(made.horizons, reference, method=ESM_METHODS[told.profiles.depth.method])
     written = write_tables(out, result, {"repairs": made.repairs, "duplicates": made.duplicates})
-    return [*_stock_lines(readings, made, result, esm is None), *(f"wrote       {path}" for path in written)]
+    return [*_stock_lines(readings, grids, made, result, esm is None), *(f"wrote       {path}" for path in written)]
 
 
 def _read(told: Profiles, path_of: PathOf, say: Say) -> list[SourceRead]:
@@ -125,11 +129,15 @@ def _files(told: Profiles) -> list[str]:
     return tables + [path for grid in grids for path in grid.layers.values()]
 
 
-def _stock_lines(readings: Sequence[SourceRead], made: Stocks, result: pd.DataFrame, fixed_depth: bool) -> list[str]:
+def _stock_lines(
+    readings: Sequence[SourceRead], grids: GridsLookedAt, made: Stocks, result: pd.DataFrame, fixed_depth: bool
+) -> list[str]:
     """What was understood, what looks odd, what was done and assumed."""
     lines = [line for reading in readings for line in reading.understood]
     lines += [f"values      {line}" for reading in readings for line in _named(readings, reading, profiles.value_lines(reading.table))]
+    lines += [f"values      {line}" for line in grids.values]
     lines += [f"note        {line}" for reading in readings for line in _named(readings, reading, profiles.doubts(reading.table))]
+    lines += [f"note        {line}" for line in grids.notes]
     lines.append(_counted(made.summary["profiles_kept"], made.summary["horizons_kept"], readings))
     lines += repair_lines(made.repairs)
     lines += [f"duplicates  {len(made.duplicates):,} profiles merged"] if len(made.duplicates) else []
