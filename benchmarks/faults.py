@@ -297,9 +297,9 @@ def workers(job: Job, yard: Yardstick, place: Path, many: int) -> list[Row]:
         turn += 1
         out, killed = place / f"workers_{turn}", 0
         with started(dask, out) as (process, log):
-            wait_for(process, log, "computing tile", 3)
+            wait_for(process, log, "computing tile", 2)  # the first line comes before the workers
             while process.poll() is None and killed < 4 and done < many:
-                time.sleep(dice.uniform(0.0, 1.0))
+                time.sleep(dice.uniform(0.0, 0.5))
                 crew = [member for member in _family(process.pid) if _computes(member)]
                 if crew and process.poll() is None:
                     dice.choice(crew).kill()
@@ -317,7 +317,7 @@ def workers(job: Job, yard: Yardstick, place: Path, many: int) -> list[Row]:
 def _computes(member: psutil.Process) -> bool:
     """Whether a process is a worker, not the tracker of resources that Python starts beside it."""
     try:
-        return "tracker" not in " ".join(member.cmdline()) and member.status() != psutil.STATUS_ZOMBIE
+        return "resource_tracker" not in " ".join(member.cmdline()) and member.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
