@@ -147,7 +147,9 @@ def test_killed_in_the_middle_it_goes_on_with_the_same_bits(tmp_path, truth, kil
 
 
 def test_workers_of_our_own_give_the_same_bits(tmp_path, truth):
+    before = dict(os.environ)
     assert bits(made(tmp_path, Place(processes=2), 64)) == truth
+    assert dict(os.environ) == before  # numba would end this process if its number of threads changed now
 
 
 @pytest.mark.parametrize("window", [40, 400])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,6 +45,10 @@ LOOK_S = 5
 DECIDING = ("numpy", "numba", "scipy", "rasterio", "scikit-learn", "pyproj")
 """Libraries that must be the same here and on the workers, or the bits of a map could depend on where a tile was computed."""
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""What workers of our own start with: each computes one tile at a time. Nothing of numba: Dask writes it into the environment of this
+process too, and numba ends a process whose number of threads is changed after they started."""
+
 LOST = ("KilledWorker", "CommClosedError", "CancelledError", "FutureCancelledError")
 """Errors of Dask that mean that workers or what they held are gone."""
 
@@ -56,9 +61,6 @@ class Shipment:
     form: Form
     cache_bytes: int
     versions: Mapping[str, str]
-
-ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-"""A worker computes one tile at a time, by one thread."""
 
 
 @dataclass(frozen=True)
@@ -241,13 +243,13 @@ class _Flight:
             fault = future.exception()
             if type(fault).__name__ not in LOST and not isinstance(fault, OSError):
                 raise self._unfit(fault) from fault
+        where, why = f"tile at row {ours.tile.row}, column {ours.tile.col}", _line(fault) if fault else future.status
         if ours.tries >= RETRIES:
             raise RunError(
-                f"{self.option}: tile at row {ours.tile.row}, column {ours.tile.col} lost its worker {RETRIES + 1} times "
-                f"({_line(fault) if fault else future.status}); expected workers that stay (are they short of memory?)"
+                f"{self.option}: {where} lost its worker {RETRIES + 1} times ({why}); expected workers that stay (are they short of "
+                "memory?)"
             ) from fault
-        where = f"tile at row {ours.tile.row}, column {ours.tile.col}"
-        self.say(f"note: {where} lost its worker and goes to another ({_line(fault) if fault else future.status})", 0, 0)
+        self.say(f"note: {where} lost its worker and goes to another ({why})", 0, 0)
         if ours.sent is self.sent:
             self.sent = self._send()  # what was given to the workers may have gone with them
         self._hand_out(ours.tile, ours.tries + 1)
@@ -267,9 +269,9 @@ def _client(plan: Plan) -> Iterator[Any]:
         "distributed.deploy.lost-worker-timeout": "300s",
         # Dask has workers give freed memory back at once. Tiles ask for the same blocks again and again, and each page of them would be
         # cleared anew: a tenth of the time. What a worker keeps is in the plan.
-        "distributed.nanny.pre-spawn-environ": ALONE,
+        "distributed.nanny.pre-spawn-environ": ONE_THREAD,
     }
-    with _silent(), import_module("dask.config").set(settings):
+    with _silent(), _environment(), import_module("dask.config").set(settings):
         if plan.scheduler is None:
             with _own_cluster(dask, plan.processes) as cluster, dask.Client(cluster, set_as_default=False) as client:
                 yield client
@@ -294,12 +296,24 @@ def _own_cluster(dask: Any, processes: int) -> Any:
             dashboard_address=None,
             memory_limit=0,  # the plan bounds it; Dask would write to disk, or kill
             silence_logs=logging.CRITICAL,
-            env=ALONE,
+            env={"NUMBA_NUM_THREADS": "1"},  # set in the worker only
         )
     except (OSError, TimeoutError, RuntimeError) as fault:
         raise RunError(
             f"--workers: {processes} worker processes could not be started ({_line(fault)}); expected a machine with room for them"
         ) from fault
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """What Dask writes into the environment of this process for its workers is taken out again."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
