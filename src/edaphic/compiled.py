@@ -126,8 +126,13 @@ def made_of(source: Path) -> str:
     """
     found = hashlib.sha256()
     for path in sources(source):
-        found.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+        found.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + _digest(path))
     return found.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def sources(source: Path) -> list[Path]:

@@ -62,7 +62,6 @@ def calibrate(
     moves: Array | None,
     *,
     log: bool,
-    scale: Array | None = None,
     within: Array | None = None,
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Quantiles of cells as the evidence reports them.
@@ -84,8 +83,6 @@ def calibrate(
         To add, for each level; None where there are no others than the three.
     log : bool
         Move logarithms.
-    scale : array (n,), optional
-        Factor of the moves where they are amounts, not logarithms: the share of the depth that is soil.
     within : array (n,), optional
         The limits are widened where they do not hold this value.
 
@@ -102,12 +99,10 @@ def calibrate(
     array([[ 1.,  4.,  4., 10.]])
     """
     place = [_index(levels, level) for level in (limits[0], MIDDLE, limits[1])]
-    factor: float | Array = 1.0 if scale is None or log else scale
-    lower, upper = (np.asarray(move) * factor for move in outward)
+    lower, upper = (np.asarray(move) for move in outward)
     out = raw.copy()
     if moves is not None:
-        shift = moves if isinstance(factor, float) else moves * factor[:, None]
-        out = raw * np.exp(shift) if log else np.maximum(raw + shift, 0.0)
+        out = raw * np.exp(moves) if log else np.maximum(raw + moves, 0.0)
     middle = raw[:, place[1]]
     low, high = adjust(raw[:, place[0]], middle, raw[:, place[2]], lower, upper, log=log)
     widened = np.zeros(len(raw), dtype=bool)

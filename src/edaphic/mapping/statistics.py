@@ -173,7 +173,8 @@ def statistics(
             moves = asked.calibration.moves(levels, interval, zones).times(None if target.log else own)
             if of_whole and share is not None:
                 first = asked.calibration.moves(levels, layers[0], zones).times(None if target.log or contents else share[:, 0])
-                moves = first.towards(moves, _beyond_first(share, layers))
+                # From those of the first layer, where soil ends in it, to those of the whole, where it ends nowhere.
+                moves = first.towards(moves, share_of_whole(share[:, 1:], layers[1:]))
             inside = mean.astype(np.float64) if of_whole else None
             quantiles, widened = calibrate(
                 answers.quantiles[i], levels, asked.calibration.limits, (moves.lower, moves.upper), moves.by_level,
@@ -192,25 +193,10 @@ def statistics(
         yield interval, found, int(widened.sum())
 
 
-def _beyond_first(share: Array, layers: Sequence[Interval]) -> Array:
-    """Thickness of soil below the first layer as a part of what it is where soil ends nowhere: 0 where the whole is the first layer."""
-    thickness = np.array([bottom - top for top, bottom in layers])
-    below = _added(share[:, 1:].T * thickness[1:, None])
-    return np.asarray(below / thickness[1:].sum())
-
-
 def _not_below(quantiles: Array, floor: Array, mean: Array, lower: int) -> None:
     """A sum of amounts is at no level less than any of them; nor is its lower limit above its mean. In place."""
     np.maximum(quantiles, floor, out=quantiles)
     quantiles[:, : lower + 1] = np.minimum(quantiles[:, : lower + 1], mean[:, None])
-
-
-def _added(rows: Array) -> Array:
-    """Sum over the first axis, in its order whatever the number of columns."""
-    out = np.zeros(rows.shape[1])
-    for row in rows:
-        out += row
-    return out
 
 
 @dataclass(frozen=True)

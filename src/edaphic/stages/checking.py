@@ -65,7 +65,7 @@ def _checked(told: Recipe, recipe_path: Path, place: Place) -> Size:
     dated = sources_of(told, recipe_path)
     sources = [covariates.labelled_source(entry) for entry in dated]
     faults += covariates.check_dates(dated) + covariates.check_sources(sources, grid) + check_years(told, dated)
-    kinds = kinds_of(told, recipe_path)
+    kinds = kinds_of(told, dated)
     wrong, odd = _check_work(told, recipe_path, grid, kinds, rows[0])
     faults += wrong
     raw = pd.concat([reading.table for reading in readings], ignore_index=True)

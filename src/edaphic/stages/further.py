@@ -9,7 +9,7 @@ from pathlib import Path
 from edaphic import recipe
 from edaphic.errors import EdaphicError
 from edaphic.recipe import ProfileSource, Recipe
-from edaphic.stages.job import kinds_of
+from edaphic.stages.job import kinds_of, sources_of
 from edaphic.stages.locating import located
 from edaphic.stages.montecarlo import check_inputs
 from edaphic.stages.soil import read_checked
@@ -38,7 +38,7 @@ def further(recipe_path: Path, known: Sequence[str]) -> list[str]:
     faults = [] if any(".vocabulary: " in fault for fault in known) else _of_columns(told, recipe_path)
     if not any(": covariates" in fault for fault in known):
         with suppress(EdaphicError):  # covariates without files are told when the recipe is sound
-            faults += check_inputs(told, kinds_of(told, recipe_path))
+            faults += check_inputs(told, kinds_of(told, sources_of(told, recipe_path)))
     return located(faults, told, recipe_path)
 
 

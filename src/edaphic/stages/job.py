@@ -202,9 +202,9 @@ def sources_of(recipe: Recipe, recipe_path: Path) -> list[Dated]:
     ]
 
 
-def kinds_of(recipe: Recipe, recipe_path: Path) -> dict[str, str]:
-    """Kind of each covariate, those that are there and those that are made."""
-    there: dict[str, str] = {entry.source.name: entry.source.kind for entry in sources_of(recipe, recipe_path)}
+def kinds_of(recipe: Recipe, dated: Sequence[Dated]) -> dict[str, str]:
+    """Kind of each covariate, those that are there (of :func:`sources_of`) and those that are made."""
+    there: dict[str, str] = {entry.source.name: entry.source.kind for entry in dated}
     return there | {layer.name: layer.kind for layer in made_covariates(recipe)}
 
 
