@@ -1,0 +1,1 @@
+"""Change between periods: of totals, of cells, at revisited sites; trends over many periods."""
