@@ -43,6 +43,7 @@ def tiny_recipe() -> dict[str, Any]:
     told["model"]["forest"] = {"trees": 20}
     told["model"]["tune"] = {"candidates": 2, "trees": 10, "folds": 3, "design": "profile"}
     told["evidence"] |= {"folds": 3, "bootstrap": 50}
+    told["account"]["total"] = {"realisations": 100, "forests": 2, "trees": 10}
     told["account"]["truth"] = [
         {"path": f"truth/true_soc_stock_{layer}cm.tif", "layer": layer, "unit": "kg/m2"} for layer in ("0-30", "30-60", "0-60")
     ]

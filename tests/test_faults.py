@@ -21,9 +21,9 @@ import rasterio
 import yaml
 
 from edaphic import cli
-from edaphic.stages import STAGES
+from edaphic.stages import EVERY_STAGE
 
-PROGRESS = re.compile(rf"^(check|{'|'.join(STAGES)}): |^  ")
+PROGRESS = re.compile(rf"^(check|{'|'.join(EVERY_STAGE)}): |^  ")
 
 
 @pytest.fixture

@@ -501,7 +501,7 @@ def test_recipes_are_frozen() -> None:
 def test_every_default_is_written_out() -> None:
     written = yaml.safe_load(dump(parse(SMALL)))
     assert list(written) == list(Recipe.model_fields)
-    for section in ("model", "evidence", "maps", "account", "report", "profiles", "covariates"):
+    for section in ("model", "evidence", "maps", "account", "deliver", "report", "profiles", "covariates"):
         assert set(written[section]) == set(getattr(recipes, section.capitalize()).model_fields)
     assert written["profiles"]["layers"] == ["0-30", "30-60"]
     assert written["profiles"]["sources"][0]["columns"] == {"profile_id": "id", "soc": {"column": "OC", "unit": "%"}}
@@ -695,7 +695,7 @@ def test_each_recipe_that_ships_loads_and_reads_back(name: str) -> None:
 def test_the_start_recipe_names_every_key_with_its_default() -> None:
     """Whoever edits it sees all keys; what it sets after the covariates is what would be anyway."""
     start = parse(template("start"))
-    for key in ("model", "evidence", "maps", "account", "report"):
+    for key in ("model", "evidence", "maps", "account", "drivers", "deliver", "report"):
         assert getattr(start, key) == type(getattr(start, key))()
     assert start.profiles.depth == recipes.Depth()
     words = set(re.findall(r"\w+", template("start")))

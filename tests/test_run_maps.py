@@ -24,12 +24,15 @@ from edaphic import recipe, run
 from edaphic.errors import EdaphicError
 from edaphic.mapping.names import MapKey
 from edaphic.progress import Listener
-from edaphic.stages import STAGES, maps
+from edaphic.stages import EVERY_STAGE, maps
 
 Change = Callable[[dict[str, Any]], object]
 
 LAYERS = ("0-30", "30-60", "0-60")
 EVERY = ["mean", "se", "spread", "tree_se", "q05", "q25", "q50", "q95", "q975", "tree_q05", "tree_q95", "applicability", "point_density"]
+
+STAGES = tuple(name for name in EVERY_STAGE if name not in ("montecarlo", "drivers", "deliver"))
+"""Stages of a run that asks for no more."""
 
 
 def small(told: dict[str, Any]) -> None:

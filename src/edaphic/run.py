@@ -24,6 +24,7 @@ from edaphic.recipe import Recipe
 from edaphic.stages import ON_DEMAND, PARTS, STAGES, Job, check, heeded, stages_of
 from edaphic.stages.inputs import inputs_of
 from edaphic.stages.job import named_parts
+from edaphic.verbs.normalise import Fitting, TableWords, normalise
 
 __all__ = ["check", "demo", "rebuild_report", "run", "summary_lines"]
 
@@ -195,8 +196,16 @@ def rebuild_report(out: Path) -> Path:
     return out / "report.html"
 
 
-def demo(folder: Path, *, seed: int | None = None, workers: int = 1, listener: Listener | None = None) -> Path:
-    """Make a virtual landscape, sample it, and run the recipe of the demo on its raw files.
+def demo(
+    folder: Path,
+    *,
+    seed: int | None = None,
+    landscape: str | None = None,
+    size: str = "small",
+    workers: int = 1,
+    listener: Listener | None = None,
+) -> Path:
+    """Make a virtual landscape, sample it, and run its recipe on its raw files.
 
     Parameters
     ----------
@@ -204,28 +213,56 @@ def demo(folder: Path, *, seed: int | None = None, workers: int = 1, listener: L
         Gets ``input`` (raw files and recipe) and ``run``.
     seed : int, optional
         Seed of landscape, sample and run; that of the recipe when left out.
+    landscape : str, optional
+        One of ``virtual.LANDSCAPES``, each of the structure of a published product; the landscape of the first demo when left out.
+    size : {"small", "full"}
+        Of these; the demo's own landscape has one size.
 
     Returns
     -------
     Path
         The run folder.
+
+    Raises
+    ------
+    RunError
+        Another landscape or size; or the folder holds other files.
     """
     hear = listener or silent()
+    if landscape is not None and landscape not in virtual.LANDSCAPES:
+        raise RunError(f"--landscape {landscape}: no such landscape; expected one of {', '.join(virtual.LANDSCAPES)}")
+    if size not in virtual.LAND_SIZES:
+        raise RunError(f"--size {size}: no such size; expected one of {', '.join(virtual.LAND_SIZES)}")
+    if landscape is None and size != "small":
+        raise RunError(f"--size {size}: found without a landscape; expected --landscape, one of {', '.join(virtual.LANDSCAPES)}")
     raw, out = (folder / name for name in DEMO_FOLDERS)
     hear.stage("landscape", "a virtual one, whose true carbon is known")
-    text = recipe.template("demo")
+    name = landscape or "demo"
+    text = recipe.template(name if landscape is None else f"{landscape}-virtual")
     if seed is None:
-        seed = recipe.parse(text, "demo.yaml").seed
+        seed = recipe.parse(text, f"{name}.yaml").seed
     else:
-        text = text.replace(f"seed: {recipe.parse(text, 'demo.yaml').seed}", f"seed: {seed}", 1)
+        text = text.replace(f"seed: {recipe.parse(text, f'{name}.yaml').seed}", f"seed: {seed}", 1)
     if folder.exists() and any(entry.name not in DEMO_FOLDERS for entry in folder.iterdir()):
         raise RunError(f"{folder}: holds files that are not of the demo; expected an empty or new folder")
-    place = virtual.landscape(seed)
-    sites, horizons = virtual.sample(place, seed)
     raw.mkdir(parents=True, exist_ok=True)
-    virtual.write(place, sites, horizons, raw)
-    write_text(raw / "demo.yaml", text)
-    return run(raw / "demo.yaml", out, workers=workers, listener=hear)
+    if landscape is None:
+        place = virtual.landscape(seed)
+        virtual.write(place, *virtual.sample(place, seed), raw)
+    else:
+        virtual.LANDSCAPES[landscape](raw, seed, size)
+    if landscape == "space-time":
+        _make_sensors_one(raw / "landsat", seed, hear)
+    write_text(raw / f"{name}.yaml", text)
+    return run(raw / f"{name}.yaml", out, workers=workers, listener=hear)
+
+
+def _make_sensors_one(folder: Path, seed: int, hear: Listener) -> None:
+    """The coefficients that the recipe asks for, fitted to the pairs of pixels, as ``edaphic normalise`` does."""
+    for sensor in ("tm", "oli"):
+        pairs, table = folder / f"pairs_{sensor}_etm.csv", folder / f"{sensor}_to_etm.csv"
+        normalise(pairs, None, table, fitting=Fitting(seed=seed), tables=TableWords(group="date"), sensors=(sensor, "etm"))
+        hear.step(f"note: {table.name} is fitted to {pairs.name}", 0, 1)
 
 
 def _hash_of(told: Recipe) -> str:
@@ -265,15 +302,19 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
     "evidence": ("profiles", "covariates", "model"),
     "maps": ("profiles", "rasters", "covariates", "model", "evidence"),
     "montecarlo": ("profiles", "rasters", "covariates", "model", "evidence"),
-    "account": ("rasters", "maps"),
-    "report": ("profiles", "rasters", "covariates", "model", "evidence", "maps", "montecarlo", "account"),
+    "totals": ("profiles", "rasters", "covariates", "model", "evidence", "maps"),
+    "account": ("profiles", "rasters", "covariates", "evidence", "maps", "montecarlo", "totals"),
+    "drivers": ("profiles", "rasters", "covariates", "model", "evidence"),
+    "deliver": ("profiles", "covariates", "evidence", "maps", "montecarlo", "account"),
+    "report": ("profiles", "rasters", "covariates", "model", "evidence", "maps", "montecarlo", "totals", "account", "drivers", "deliver"),
 }
 """Stages whose files a stage reads, where the recipe asks for them."""
 
 
 def _before(told: Recipe, stage: str) -> tuple[str, ...]:
     asked = stages_of(told)
-    return tuple(name for name in BEFORE[stage] if name in asked)
+    beside = {"montecarlo"} if stage == "account" and told.maps.subsoil is None else set()  # its totals are for stocks made of beta
+    return tuple(name for name in BEFORE[stage] if name in asked and name not in beside)
 
 
 def _named(job: Job, path: Path) -> str:
@@ -313,7 +354,11 @@ def summary_lines(out: Path) -> list[str]:
         table = pd.read_csv(stocks)
         dated = "period" in table and table["period"].notna().any()
         for row in table[table["by"] == "all"].itertuples():
-            bounds = f"; fully correlated bound {row.fully_correlated_low_Tg:.4g} to {row.fully_correlated_high_Tg:.4g} Tg"
+            modelled = getattr(row, "modelled_low_Tg", float("nan"))
+            if modelled == modelled:
+                bounds = f"; 90 % interval {modelled:.4g} to {row.modelled_high_Tg:.4g} Tg"
+            else:
+                bounds = f"; fully correlated bound {row.fully_correlated_low_Tg:.4g} to {row.fully_correlated_high_Tg:.4g} Tg"
             what = f"{f'{row.period}, ' if dated else ''}{row.top_cm:g}-{row.bottom_cm:g} cm"
             lines.append(
                 f"{what}: {row.total_Tg:.4g} Tg on {row.area_km2:,.0f} km2 "

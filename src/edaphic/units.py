@@ -28,6 +28,7 @@ CARBONATE_TO_CARBON = 12.011 / 100.087
 ROCK_DENSITY_G_CM3 = 2.65
 """Density of rock fragments, for fragments given by mass (quartz)."""
 
+PERCENT = 100.0
 CM_PER_M = 100.0
 M2_PER_KM2 = 1e6
 KG_PER_TG = 1e9

@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from edaphic.account.change.cells import cell_change
-from edaphic.account.change.maps import CELL_COLUMNS, change_maps
-from edaphic.account.change.normal import owen_t, wedge
-from edaphic.account.change.pairs import later_field, mixed_totals, paired_totals, table_totals, wide_totals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from scipy.special import owens_t
 from scipy.stats import multivariate_normal, norm
 
+from edaphic.account.change.cells import cell_change
+from edaphic.account.change.maps import CELL_COLUMNS, change_maps
+from edaphic.account.change.normal import owen_t, wedge
+from edaphic.account.change.pairs import later_field, mixed_totals, paired_totals, table_totals, wide_totals
 from edaphic.account.change.regional import (
     CHANGE_COLUMNS,
     SENSITIVITY,

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from edaphic.account.change.mass import mass_change, mass_change_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
+from edaphic.account.change.mass import mass_change, mass_change_windows
 from edaphic.covariates.grid import Window
 from edaphic.errors import RasterError, TableError
 from edaphic.profiles.mass.esm_compare import compare

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from edaphic.account.change.bootstrap import drawn_sums
-from edaphic.account.change.revisits import PAIR_COLUMNS, REVISIT_COLUMNS, revisit_pairs, revisits
-from edaphic.account.change.sites import SITE_COLUMNS, site_change
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edaphic.account.change.bootstrap import drawn_sums
 from edaphic.account.change.regional import TimeCorrelation
+from edaphic.account.change.revisits import PAIR_COLUMNS, REVISIT_COLUMNS, revisit_pairs, revisits
+from edaphic.account.change.sites import SITE_COLUMNS, site_change
 from edaphic.errors import ModelError, TableError
 
 METRE = 1.0 / 111_195.0

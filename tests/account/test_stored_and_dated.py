@@ -131,7 +131,7 @@ def job_of(folder: Path, maps: dict[str, object], told: dict[str, object]) -> Si
     target = SimpleNamespace(quantity="soc_stock", unit="kg/m2")
     return SimpleNamespace(
         recipe=recipe, recipe_path=folder / "recipe.yaml", out=folder, target=target, intervals=((0.0, 30.0),), say=lambda *_: None,
-        path=lambda value: folder / value,
+        path=lambda value: folder / value, accounted=("soc_stock", "kg/m2", ((0.0, 30.0),)),
     )  # fmt: skip
 
 

@@ -7,14 +7,14 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from edaphic.account.change.discovery import FalseDiscovery, adjust
-from edaphic.account.change.trend_kernel import exact_p
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from scipy.stats import false_discovery_control, kendalltau, theilslopes
 
+from edaphic.account.change.discovery import FalseDiscovery, adjust
 from edaphic.account.change.trend import DESCRIPTIVE, INDEPENDENT, TREND_COLUMNS, trend, trend_maps
+from edaphic.account.change.trend_kernel import exact_p
 from edaphic.account.totals import ClassLayer
 from edaphic.covariates.grid import Window
 from edaphic.errors import ModelError, RasterError

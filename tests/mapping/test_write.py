@@ -188,13 +188,14 @@ def test_bytes_depend_on_the_values_alone(tmp_path: Path) -> None:
         publish(working_file(folder / f"w{number}.tif", grid, values, size, backwards), final, INFO, grid)
         found.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())])
     assert all(hashes == found[0] for hashes in found)
-    assert len(found[0]) == 3
+    assert len(found[0]) == 4
 
 
 def test_nothing_but_the_finished_files_is_left(finished: Path) -> None:
     assert sorted(path.name for path in finished.parent.iterdir()) == [
         f"{INFO.name}.json",
         f"{INFO.name}.qml",
+        f"{INFO.name}.sld",
         f"{INFO.name}.tif",
     ]
 
@@ -242,6 +243,7 @@ def test_the_item_reads_back_and_its_files_are_there(finished: Path) -> None:
     assert item.assets["data"].roles == ["data"]
     assert item.assets["data"].media_type == pystac.MediaType.COG
     assert item.assets["style"].href == f"./{INFO.name}.qml"
+    assert item.assets["sld"].href == f"./{INFO.name}.sld"
 
 
 def test_the_item_describes_grid_band_and_file(finished: Path) -> None:
@@ -327,7 +329,9 @@ def test_the_style_has_the_structure_that_qgis_reads(finished: Path) -> None:
     assert legend is not None and legend.get("suffix") == " kg/m2"
 
 
-@pytest.mark.parametrize(("name", "peer"), [("sequential", "viridis"), ("uncertainty", "cividis"), ("probability", "PuOr_r")])
+@pytest.mark.parametrize(
+    ("name", "peer"), [("sequential", "viridis"), ("uncertainty", "cividis"), ("probability", "PuOr_r"), ("diverging", "BrBG")]
+)
 def test_ramps_are_those_of_matplotlib(name: str, peer: str) -> None:
     assert list(RAMPS[name]) == [to_hex(matplotlib.colormaps[peer](share)) for share in np.linspace(0.0, 1.0, 9)]
 

@@ -212,7 +212,7 @@ def test_bytes_do_not_show_windows_order_or_threads(tmp_path: Path, encoding: st
         folder.mkdir()
         final = folder / f"{INFO.name}.tif"
         publish(working(folder / f"w{number}.tif", values, size, seed), final, INFO, grid_of(700, 1100), encoding=encoding, threads=threads)
-        assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".qml", ".tif"]
+        assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".qml", ".sld", ".tif"]
         found.add(tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())))
     assert len(found) == 1
 
@@ -380,7 +380,7 @@ def test_a_refused_write_leaves_the_working_file_and_nothing_else(
     assert _left(tmp_path) == ["work.tif"]
     monkeypatch.undo()
     publish(work, tmp_path / "map.tif", INFO, grid_of(40, 50), encoding=encoding)
-    assert _left(tmp_path) == ["map.json", "map.qml", "map.tif"]
+    assert _left(tmp_path) == ["map.json", "map.qml", "map.sld", "map.tif"]
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_every_figure_is_in_the_page_and_in_its_folder(built: Any, html: str) ->
     files = {path.name: path.read_bytes() for path in (built.folder / "figures").iterdir()}
     embedded = [base64.b64decode(found) for found in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
     assert sorted(embedded) == sorted(files.values())
-    assert len(files) == 4 * 2 + 2 + 1 + 1 + 2 + 1 + 1 + 4 * 2
+    assert len(files) == 4 * 2 + 2 + 1 + 1 + 2 + 1 + 1 + 4 * 2 + 2
     assert all(content.startswith(b"\x89PNG") for content in embedded)
     assert {"map_mean_0-30cm.png", "map_width_0-100cm.png", "truth_difference_30-60cm.png", "skill.png"} <= set(files)
 
@@ -389,5 +389,5 @@ def test_many_noisy_maps_stay_light(fake_run: Callable[..., Any]) -> None:
             run.raster(run.folder / "maps" / f"soc_stock_{stat}_{top}-{bottom}cm.tif", factor * noise)
     path = build_report(run.folder)
     assert path.stat().st_size < 6e6
-    assert "Each map has its own colours" in path.read_text(encoding="utf-8")
+    assert "Layers of one quantity have the same colours" in path.read_text(encoding="utf-8")
     assert "drawn smaller than they are" in path.read_text(encoding="utf-8")

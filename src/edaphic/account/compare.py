@@ -32,6 +32,9 @@ COMPARISON_COLUMNS = (
 TOLERANCE = 0.15
 """How near a factor must come to a known slip before the slip is named."""
 
+WIDE = 1.4
+"""Within this many times a slip by 5 or more a factor is told to be not far from it: products seldom differ so much for good reasons."""
+
 _SLIPS = (
     (10.0, "as if carbon in percent had been taken for g/kg by the other product, or its stocks in g/cm2 for kg/m2"),
     (100.0, "as if metres had been taken for centimetres, or shares for percentages, by the other product"),
@@ -67,6 +70,8 @@ def explain_factor(factor: float) -> str:
     'factor 1.05: levels agree within 15 %, no simple unit factor'
     >>> explain_factor(3.0)
     'factor 3: no simple unit factor'
+    >>> explain_factor(13.0).split(":")[0]
+    'factor 13, not far from 10'
     """
     if not np.isfinite(factor):
         return "no factor: a mean is zero or missing"
@@ -74,12 +79,20 @@ def explain_factor(factor: float) -> str:
     if near:
         _, slip, text = min(near)
         return f"factor {factor:.3g}, near {slip:.4g}{' = ' if text[0].isdigit() else ': '}{text}"
+    far = [(abs(np.log(factor / slip)), slip, text) for slip, text in _SLIPS if _not_far(factor, slip)]
+    if far:
+        _, slip, text = min(far)
+        return f"factor {factor:.3g}, not far from {slip:.4g}: perhaps {text}"
     agree = f"levels agree within {TOLERANCE:.0%}, ".replace("%", " %") if _near(factor, 1.0) else ""
     return f"factor {factor:.3g}: {agree}no simple unit factor"
 
 
 def _near(factor: float, slip: float) -> bool:
     return abs(factor / slip - 1.0) <= TOLERANCE
+
+
+def _not_far(factor: float, slip: float) -> bool:
+    return not 0.2 < slip < 5.0 and 1.0 / WIDE <= factor / slip <= WIDE
 
 
 def compare_maps(

@@ -63,10 +63,31 @@ class ClassLayer:
     labels: Mapping[int, str]
 
 
+@dataclass(frozen=True)
+class ShareLayer:
+    """Classes of which a cell may hold several, each with its share of the area.
+
+    Parameters
+    ----------
+    name : str
+    read : callable
+        Window -> shares (classes, height, width), 0 to 1, adding up to 1 at most; NaN counts as none. What is left of a cell is
+        "unclassified".
+    codes : sequence of int
+        Code of each class, in the order of the shares.
+    labels : mapping of int to str
+    """
+
+    name: str
+    read: Reader
+    codes: Sequence[int]
+    labels: Mapping[int, str]
+
+
 def stock_table(
     grid: GeoBox,
     maps: Mapping[Layer, Mapping[str, Path]],
-    classes: Sequence[ClassLayer] = (),
+    classes: Sequence[ClassLayer | ShareLayer] = (),
     *,
     interval: float = 0.9,
     unit: str = "kg/m2",
@@ -97,8 +118,8 @@ def stock_table(
     maps : mapping of (top_cm, bottom_cm) to mapping of str to Path
         For each layer its maps "mean", and "q05" and "q95" (for another interval the names of
         :func:`~edaphic.account.maps.quantile_names`).
-    classes : sequence of ClassLayer
-        What to account by, besides all cells together.
+    classes : sequence of ClassLayer or ShareLayer
+        What to account by, besides all cells together. A cell that holds several classes counts for each with its share of the area.
     interval : float
         Level of the prediction interval that the two quantile maps bound.
     unit : str
@@ -130,24 +151,25 @@ def stock_table(
     """
     layers = sorted(maps, key=lambda layer: (layer[1], -layer[0]))  # from the top down, what spans others after them
     paths = named_paths(maps, interval, bounded=bounded)
-    _check_names(classes)
+    check_names(classes)
     sums = Sums(7)
     with open_maps(paths, grid, unit) as readers:
         for window in windows(grid, window_size):
             area = cell_area_m2(grid, window).ravel()
-            groups: list[tuple[str, Code, NDArray[np.intp] | None]] = [("all", "", None)]
-            for by in classes:
-                codes = check_shape(np.asarray(by.read(window)), window, f"class layer {by.name}").ravel()
-                groups += list(_split(by.name, codes))
+            groups = [("all", "", None), *groups_of([by for by in classes if isinstance(by, ClassLayer)], window)]
+            parts = [part for by in classes if isinstance(by, ShareLayer) for part in parts_of(by, window)]
             for layer in layers:
-                values = quantities(area, *layer_values(readers, layer, window, interval, bounded=bounded))
+                found = layer_values(readers, layer, window, interval, bounded=bounded)
+                values = quantities(area, *found)
                 for by_name, code, cells in groups:
                     sums.add_cells((by_name, code, layer), values, cells)
+                for by_name, code, cells, share in parts:
+                    sums.add_cells((by_name, code, layer), quantities(area[cells] * share, *(own[cells] for own in found)))
     rows = []
-    for by_name, code, name in _rows(sums, classes):
+    for by_name, code, name in table_rows(sums, classes):
         for layer in layers:
             key = {"by": by_name, "class": "" if code == "" else str(code), "class_name": name}
-            row = _row(sums[(by_name, code, layer)], layer)
+            row = stock_row(sums[(by_name, code, layer)], layer)
             rows.append(key | (row if bounded else row | dict.fromkeys(BOUNDS, float("nan"))))
     return pd.DataFrame(rows, columns=list(STOCK_COLUMNS))
 
@@ -252,7 +274,8 @@ def bounds(sums: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def _row(sums: NDArray[np.float64], layer: Layer) -> dict[str, object]:
+def stock_row(sums: NDArray[np.float64], layer: Layer) -> dict[str, object]:
+    """Numbers of a row of the table, from sums of :func:`quantities`."""
     area = float(sums[_AREA])
     return {
         "top_cm": float(layer[0]),
@@ -265,7 +288,35 @@ def _row(sums: NDArray[np.float64], layer: Layer) -> dict[str, object]:
     }
 
 
-def _check_names(classes: Sequence[ClassLayer]) -> None:
+def groups_of(
+    classes: Sequence[ClassLayer], window: Window, cells: NDArray[np.intp] | None = None
+) -> Iterator[tuple[str, Code, NDArray[np.intp] | None]]:
+    """Cells of each class in a window: name of the division, code, positions; of some ``cells`` of the window, positions among them."""
+    for by in classes:
+        codes = check_shape(np.asarray(by.read(window)), window, f"class layer {by.name}").ravel()
+        yield from _split(by.name, codes if cells is None else codes[cells])
+
+
+def parts_of(by: ShareLayer, window: Window) -> Iterator[tuple[str, Code, NDArray[np.intp], NDArray[np.float64]]]:
+    """Cells of a window that hold a part of each class, and their shares; what is left of cells under :data:`UNCLASSIFIED`."""
+    held = np.nan_to_num(np.asarray(by.read(window), dtype=np.float64)).reshape(len(by.codes), -1)
+    check_shares(by, held, window)
+    rest = np.maximum(1.0 - held.sum(axis=0), 0.0)
+    rest[rest < 1e-6] = 0.0
+    codes: list[Code] = [*by.codes, UNCLASSIFIED]
+    for code, share in zip(codes, [*held, rest], strict=True):
+        cells = np.flatnonzero(share > 0)
+        if len(cells):
+            yield by.name, code, cells, share[cells]
+
+
+def check_names(classes: Sequence[ClassLayer | ShareLayer]) -> None:
+    """Refuse two divisions of one name.
+
+    Raises
+    ------
+    RasterError
+    """
     names = ["all", *(by.name for by in classes)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -283,7 +334,8 @@ def _split(name: str, codes: NDArray[np.floating]) -> Iterator[tuple[str, Code, 
         yield name, UNCLASSIFIED if np.isnan(code) else int(code), cells
 
 
-def _rows(sums: Sums, classes: Sequence[ClassLayer]) -> Iterator[tuple[str, Code, str]]:
+def table_rows(sums: Sums, classes: Sequence[ClassLayer | ShareLayer]) -> Iterator[tuple[str, Code, str]]:
+    """Division, code and name of each row of the table, in order."""
     yield "all", "", "all"
     seen = {key[:2] for key in sums if isinstance(key, tuple)}
     for by in classes:
@@ -291,3 +343,17 @@ def _rows(sums: Sums, classes: Sequence[ClassLayer]) -> Iterator[tuple[str, Code
             yield by.name, code, by.labels.get(code, f"class {code}")
         if (by.name, UNCLASSIFIED) in seen:
             yield by.name, UNCLASSIFIED, UNCLASSIFIED
+
+
+def check_shares(by: ShareLayer, held: NDArray[np.float64], window: Window) -> None:
+    """Refuse shares (classes, n) that are none.
+
+    Raises
+    ------
+    RasterError
+    """
+    if len(held) != len(by.codes):
+        raise RasterError(f"class layer {by.name}: {len(held)} shares for {len(by.codes)} classes; expected one for each")
+    odd = int(np.count_nonzero((held < 0) | (held > 1 + 1e-6)) + np.count_nonzero(held.sum(axis=0) > 1 + 1e-3))
+    if odd:
+        raise RasterError(f"class layer {by.name}: {odd} shares of area in {window} beyond 0 to 1, or of more than a whole cell together")

@@ -28,6 +28,8 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "indices": "indices",
         "normalise": "normalise",
         "climate": "climate",
+        "compare": "compare",
+        "paths": "paths",
     }
 )
 """The file of each verb, in the order in which help lists them."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edaphic import recipe, run
+from edaphic import recipe, run, virtual
 from edaphic.cli.app import CORES, Memory, Scheduler, Threads, Workers, app, listening
 from edaphic.mapping.place import Place, read_memory
 from edaphic.stages import EVERY_STAGE
@@ -21,11 +21,16 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", sho
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for input and run.")] = Path("edaphic-demo"),
     seed: Annotated[int | None, typer.Option(help="Another landscape, another sample.", min=0, show_default=False)] = None,
+    landscape: Annotated[
+        str | None,
+        typer.Option(help=f"One of the structure of a published product: {', '.join(virtual.LANDSCAPES)}.", show_default="a small one"),
+    ] = None,
+    size: Annotated[str, typer.Option(help=f"Of such a landscape: {', '.join(virtual.LAND_SIZES)}.")] = "small",
     threads: Threads = CORES,
 ) -> None:
     """The main job on a virtual landscape whose true carbon is known; ends by naming the report."""
     with listening() as listener:
-        folder = run.demo(out, seed=seed, workers=threads, listener=listener)
+        folder = run.demo(out, seed=seed, landscape=landscape, size=size, workers=threads, listener=listener)
     print(*run.summary_lines(folder), sep="\n")
 
 
@@ -81,7 +86,10 @@ def run_(
     out: Out = None,
     until: Annotated[
         str | None,
-        typer.Option(help=f"Last stage: {', '.join(EVERY_STAGE)} (montecarlo where the recipe asks for it).", show_default="all stages"),
+        typer.Option(
+            help=f"Last stage: {', '.join(EVERY_STAGE)} (montecarlo, totals, drivers and deliver where the recipe asks for them).",
+            show_default="all stages",
+        ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run unchanged stages again.")] = False,
     threads: Threads = CORES,

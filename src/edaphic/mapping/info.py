@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Colours = Literal["sequential", "uncertainty", "probability", "classes"]
-"""Ramp of a style: viridis for values, cividis for their uncertainty, purple to orange for probabilities, one colour for each class."""
+Colours = Literal["sequential", "uncertainty", "probability", "diverging", "classes"]
+"""Ramp of a style: viridis for values, cividis for their uncertainty, purple to orange for probabilities, brown over white to green for
+changes and differences, one colour for each class."""
 
 Encoding = Literal["float32", "int16"]
 """How the numbers of a map are stored."""
@@ -175,10 +176,12 @@ class MapInfo:
         Provenance: product, layer, statistic, version, recipe hash, model hash, seed.
     period : (first year, last year) or None
         Years that the map stands for; None where they are not known.
-    colours : {"sequential", "uncertainty", "probability", "classes"}
+    colours : {"sequential", "uncertainty", "probability", "diverging", "classes"}
         Ramp of the style.
     limits : (float, float) or None
         Ends of the ramp that do not depend on the map, such as 0 and 1 of a probability.
+    centre : float or None
+        Value of the middle colour, such as 0 of a change: the ramp then reaches equally far to both sides.
     classes : tuple of MapClass
         Where the values are codes: the overviews take the nearest cell, and each code has its own colour.
     """
@@ -192,3 +195,4 @@ class MapInfo:
     colours: Colours = "sequential"
     limits: tuple[float, float] | None = None
     classes: tuple[MapClass, ...] = ()
+    centre: float | None = None

@@ -22,7 +22,7 @@ class Mask:
     """Cells to leave empty, by something that is no covariate.
 
     ``layer``: a raster on the grid whose ``classes``, or whose values ``above`` or ``below`` a number, are left empty; a cell without a
-    value is kept. Without a layer ``polygons`` is a file of polygons: cells whose centre lies inside are left empty.
+    value is kept unless ``absent``. Without a layer ``polygons`` is a file of polygons: cells whose centre lies inside are left empty.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Mask:
     classes: tuple[int, ...] = ()
     above: float | None = None
     below: float | None = None
+    absent: bool = False
 
     def removed(self, grid: GeoBox, window: Window) -> NDArray[np.bool_]:
         """Cells of a window that are left empty: bool (height, width)."""
@@ -57,7 +58,7 @@ class Mask:
             out |= values > np.float32(self.above)
         if self.below is not None:
             out |= values < np.float32(self.below)
-        return out
+        return out | np.isnan(values) if self.absent else out
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from odc.geo.geobox import GeoBox
 
 from edaphic.covariates.grid import Window
 from edaphic.covariates.polygons import region_mask
+from edaphic.covariates.sources import AnyLayer
 from edaphic.covariates.stack import Stack
 from edaphic.errors import ModelError
 from edaphic.mapping.cells import Cells, Kept, TileReader, complete_parts
@@ -26,11 +27,13 @@ from edaphic.mapping.drawing import Draws, Error, Residuals
 from edaphic.mapping.mask import Bedrock, Mask, soil_share
 from edaphic.mapping.noise import Noise, Placed, stream_of
 from edaphic.mapping.place import Place
-from edaphic.mapping.predict import applicability_features
+from edaphic.mapping.predict import applicability_features, read_covariates
 from edaphic.mapping.regional import TOGETHER, Regions, Totals, level_name, summaries, weighted_sums
+from edaphic.mapping.subsoil import LEAST_BETA, MOST_BETA, layer_factor
 from edaphic.model.bootstrap import layer_means, load_means
 from edaphic.model.soil import Interval, Target, interval_name
 from edaphic.model.zones import AnyModel
+from edaphic.units import in_map_unit
 from edaphic.validate.applicability import Applicability, dissimilarity_and_density
 
 Array = NDArray[np.float64]
@@ -58,6 +61,14 @@ class Ground:
     thickness: Array | None = None
 
 
+class Share(Protocol):
+    """Tells which part of each cell counts; can be pickled."""
+
+    def read(self, window: Window) -> Array:
+        """Shares (height, width) of a window, 0 to 1."""
+        ...
+
+
 class Reader(Protocol):
     """Reads the cells of a window that are mapped; can be pickled."""
 
@@ -78,6 +89,7 @@ class Land:
     region: Path | None = None
     bedrock: Bedrock | None = None
     applicability: Applicability | None = None
+    fixed: tuple[tuple[str, float], ...] = ()
 
     def __call__(self, window: Window) -> Ground:
         reader = TileReader((self.stack,), window)
@@ -87,7 +99,7 @@ class Land:
         nothing = Ground(np.empty(0, dtype=np.intp), np.empty((0, len(self.model.covariates))))
         if not kept.left:
             return nothing
-        layers = list(reader.read(0, self.model.covariates).values())
+        layers = read_covariates(lambda names: reader.read(0, names), self.model.covariates, self.fixed, kept.here.shape)
         parts = [part for part in map(self._applicable, complete_parts(layers, kept.here, self._together(window))) if len(part.order)]
         if not parts:
             return nothing
@@ -135,10 +147,37 @@ def block_bytes(room: int, realisations: int, intervals: int, layers: int, covar
 
 
 @dataclass(frozen=True)
+class Below:
+    """Stocks that are made of beta: a raster of the topsoil's stock in ``unit``, its layer, its relative standard deviation, and the
+    intervals that are wanted."""
+
+    topsoil: AnyLayer
+    unit: str
+    layer: Interval
+    relative_sd: float
+    intervals: tuple[Interval, ...]
+
+    def known(self, window: Window, cells: NDArray[np.intp]) -> Array:
+        """Stock of the topsoil of some cells, kg/m2; NaN where there is none."""
+        stock = in_map_unit(self.topsoil.read(window).ravel()[cells], self.unit, self.layer, "kg/m2")
+        return np.where(stock < 0, np.nan, stock)
+
+    def fill(self, out: NDArray[np.float32], known: Array | None, placed: Placed, draw: int) -> None:
+        """Fill one realisation: ``out[0]`` is beta, the rows behind it are the stocks of the intervals."""
+        assert known is not None
+        sd = np.sqrt(np.log1p(self.relative_sd**2))
+        stock = known * np.exp(sd * placed.draw(draw, [stream_of("topsoil")])[0] - sd * sd / 2) if sd else known
+        beta = np.clip(out[0].astype(np.float64), LEAST_BETA, MOST_BETA)
+        for row, interval in enumerate(self.intervals, start=1):
+            out[row] = stock * layer_factor(beta, interval, self.layer[1])
+
+
+@dataclass(frozen=True)
 class MonteWork:
     """Monte Carlo of one tile: called with a window, it gives maps by name and facts. Pure, and can be pickled.
 
     ``forests``: files of :func:`~edaphic.model.bootstrap.save_means`; ``covariates``: names of the columns that ``reader`` gives;
+    ``below``: stocks that are made of beta in each realisation; ``share``: part of each cell that counts in totals;
     ``intervals``: layers, then the whole depth where there is one; ``levels``: of the percentiles.
     """
 
@@ -158,6 +197,8 @@ class MonteWork:
     levels: tuple[float, ...] = (0.025, 0.975)
     relative_width: bool = False
     room: int = ROOM
+    below: Below | None = None
+    share: Share | None = None
 
     def __post_init__(self) -> None:
         if self.draws.forests != len(self.forests):
@@ -169,20 +210,31 @@ class MonteWork:
         return self.layers + ((self.whole,) if self.whole else ())
 
     @property
+    def made(self) -> tuple[tuple[str, Interval], ...]:
+        """Quantity and interval of all that is drawn: the target, and with beta the stocks made of it."""
+        own = tuple((self.target.quantity, interval) for interval in self.intervals)
+        return own + (() if self.below is None else tuple(("soc_stock", interval) for interval in self.below.intervals))
+
+    def name_of(self, stat: str, quantity: str, interval: Interval) -> str:
+        """Name of an array."""
+        name = array_name(stat, interval)
+        return name if quantity == self.target.quantity else f"{quantity}_{name}"
+
+    @property
     def stats(self) -> tuple[str, ...]:
-        """Statistics of each interval."""
+        """Statistics of each quantity and interval."""
         last = ("mc_relative_width",) if self.relative_width else ()
         return ("mc_mean", "mc_sd", *(f"mc_{level_name(level)}" for level in self.levels), *last)
 
     @property
     def arrays(self) -> tuple[str, ...]:
         """Names of what it yields."""
-        return tuple(array_name(stat, interval) for interval in self.intervals for stat in self.stats)
+        return tuple(self.name_of(stat, *made) for made in self.made for stat in self.stats)
 
     @property
     def block(self) -> int:
         """Cells that are worked on at a time."""
-        return block_cells(self.room, self.draws.realisations, len(self.intervals))
+        return block_cells(self.room, self.draws.realisations, len(self.made))
 
     @property
     def bytes_per_cell(self) -> float:
@@ -192,9 +244,9 @@ class MonteWork:
     @property
     def fixed_bytes(self) -> int:
         """Memory of the blocks of one tile in work: realisations, places between nodes, rows for the forests, one forest."""
-        streams = sum(len(error.streams) for error in self.errors) + len(self.layers)
+        streams = sum(len(error.streams) for error in self.errors) + len(self.layers) + (self.below is not None)
         forest = max((path.stat().st_size for path in self.forests if path.exists()), default=0)
-        counts = (self.draws.realisations, len(self.intervals), len(self.layers), len(self.covariates), streams, self.noise.nodes_per_cell)
+        counts = (self.draws.realisations, len(self.made), len(self.layers), len(self.covariates), streams, self.noise.nodes_per_cell)
         return block_bytes(self.room, *counts) + 3 * forest
 
     def __call__(self, window: Window) -> tuple[dict[str, NDArray], dict[str, Any]]:
@@ -202,9 +254,11 @@ class MonteWork:
         shape = window.height * window.width
         out = {name: np.full(shape, np.nan, dtype=np.float32) for name in self.arrays}
         columns = self.draws.realisations + len(self.levels) + 1
-        totals = Totals((len(self.intervals), columns))
+        totals = Totals((len(self.made), columns))
         below = 0
         areas, codes = self.regions.areas(window, ground.cells), self.regions.codes(window, ground.cells)
+        if self.share is not None:
+            areas = np.rint(areas * self.share.read(window).ravel()[ground.cells]).astype(np.int64)
         for start in range(0, len(ground.cells), self.block):
             part = slice(start, start + self.block)
             cells, thickness = ground.cells[part], None if ground.thickness is None else ground.thickness[part]
@@ -227,8 +281,9 @@ class MonteWork:
     def _realise(
         self, window: Window, cells: NDArray[np.intp], given: Array, thickness: Array | None
     ) -> tuple[NDArray[np.float32], int]:
-        """All realisations of a block: float32 (intervals, realisations, n); and how many values below zero were set to zero."""
-        out = np.empty((len(self.intervals), self.draws.realisations, len(cells)), dtype=np.float32)
+        """All realisations of a block: float32 (made, realisations, n); and how many values below zero were set to zero."""
+        out = np.empty((len(self.made), self.draws.realisations, len(cells)), dtype=np.float32)
+        topsoil = None if self.below is None else self.below.known(window, cells)
         inputs, around = self.noise.place(window, cells), self.residual_noise.place(window, cells)
         negative = 0
         for number, path in enumerate(self.forests):
@@ -237,9 +292,11 @@ class MonteWork:
             for some in (own[first : first + together] for first in range(0, len(own), together)):
                 rows = np.concatenate([self._inputs(given, inputs, draw) for _, draw in some])
                 mean, fitted = self._ask(model, rows)
-                for place, (realisation, _) in enumerate(some):
+                for place, (realisation, draw) in enumerate(some):
                     part = slice(place * len(cells), (place + 1) * len(cells))
                     negative += self._finish(out[:, realisation], mean[:, part], fitted[:, part], around, realisation, thickness)
+                    if self.below is not None:
+                        self.below.fill(out[:, realisation], topsoil, inputs, draw)
         return out, negative
 
     def _inputs(self, given: Array, placed: Placed, draw: int) -> Array:
@@ -278,7 +335,7 @@ class MonteWork:
             values = np.where(low, 0.0, values)
         share = None if thickness is None else thickness.T
         if self.whole is not None:
-            out[-1] = _whole(self.target, self.layers, values, share)
+            out[len(self.layers)] = _whole(self.target, self.layers, values, share)
         if share is not None:
             # A content does not depend on thickness, but where nothing of the layer is soil there is none.
             values = values * share if self.target.quantity == "soc_stock" else np.where(share > 0, values, np.nan)
@@ -287,15 +344,15 @@ class MonteWork:
 
     def _summarise(self, values: NDArray[np.float32], cells: NDArray[np.intp], out: Mapping[str, NDArray]) -> NDArray[np.float32]:
         """Fill the maps of a block; the percentiles (intervals, levels, n)."""
-        limits = np.empty((len(self.intervals), len(self.levels), values.shape[2]), dtype=np.float32)
-        for i, interval in enumerate(self.intervals):
+        limits = np.empty((len(self.made), len(self.levels), values.shape[2]), dtype=np.float32)
+        for i, made in enumerate(self.made):
             found = summaries(values[i], self.levels)
             limits[i] = found[2:]
             if self.relative_width:
                 with np.errstate(invalid="ignore", divide="ignore"):
                     found = np.vstack([found, (found[-1] - found[2]) / found[0]])
             for stat, row in zip(self.stats, found, strict=True):
-                out[array_name(stat, interval)][cells] = row
+                out[self.name_of(stat, *made)][cells] = row
         return limits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +74,8 @@ class TileWork:
         Cells outside the area of applicability get no value.
     mean_of_periods : bool
         Adds the mean over the periods of the means, where every period has one.
+    fixed : tuple of (name of a covariate, value)
+        What every cell has of a covariate, whatever its raster says: the zone whose model is to answer everywhere.
 
     Raises
     ------
@@ -104,6 +107,7 @@ class TileWork:
     applicability: Applicability | None = None
     only_applicable: bool = False
     mean_of_periods: bool = False
+    fixed: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         faults = self.calibration.faults(self.model.intervals, self.asked.wish.levels)
@@ -191,7 +195,7 @@ class TileWork:
         counts = Counter({"cells": kept.cells, "masked": kept.cells - kept.left, "with_all_covariates": kept.cells - kept.left})
         shrunk: Counter[str] = Counter()
         if kept.left:
-            values = list(reader.read(number, self.model.covariates).values())
+            values = read_covariates(lambda names: reader.read(number, names), self.model.covariates, self.fixed, kept.here.shape)
             depth = None if self.bedrock is None else self.bedrock.depth_cm(reader.window).ravel()
             for part in complete_parts(values, kept.here, self._part):
                 self._fill(part, number, depth, arrays, counts, shrunk)
@@ -264,6 +268,18 @@ class TileWork:
         for interval in self.model.intervals:
             parts = np.stack([arrays[MapKey("mean", interval, period).name] for period in self.periods]).astype(np.float64)
             arrays[MapKey("mean", interval, span(self.periods)).name] = parts.mean(axis=0).astype(np.float32)
+
+
+def read_covariates(
+    read: Callable[[Sequence[str]], Mapping[str, NDArray[np.float32]]],
+    names: Sequence[str],
+    fixed: Sequence[tuple[str, float]],
+    shape: tuple[int, int],
+) -> list[NDArray[np.float32]]:
+    """Covariates of a window in the order of their names; those that are fixed are not read."""
+    known = dict(fixed)
+    found = read([name for name in names if name not in known])
+    return [np.full(shape, known[name], dtype=np.float32) if name in known else found[name] for name in names]
 
 
 def applicability_features(model: AnyModel, cells: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -144,6 +144,12 @@ class Totals:
         # Whole numbers of Python have no largest one.
         self.sums[group] = np.asarray(sums, dtype=object) + (0 if known is None else known)
 
+    def rows(self, which: slice) -> Totals:
+        """Some of the intervals."""
+        part = Totals((len(range(self.shape[0])[which]), self.shape[1]))
+        part.sums, part.cells = {group: own[which] for group, own in self.sums.items()}, dict(self.cells)
+        return part
+
     def to_facts(self) -> list[list[Any]]:
         """What JSON can say of the totals of one tile: [division, code, cells, sums as packed 64-bit numbers]."""
         return [[*group, self.cells[group], _pack(self.sums[group])] for group in sorted(self.sums)]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,14 @@ EXTENSIONS = (
 )
 
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
+
+STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "style": (".qml", "QGIS style", "application/xml"),
+        "sld": (".sld", "SLD style", "application/vnd.ogc.sld+xml"),
+    }
+)
+"""Styles that may lie beside a map, by the key of their asset: ending, title, kind of file."""
 
 _PERIOD = re.compile(r".+_(\d+-\d+)")
 
@@ -211,7 +220,7 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
 
     The item carries projection, band (unit, nodata, statistics as in the file's own tags), size and SHA-256 of the
     file, and the provenance tags as ``edaphic:`` properties. It stands alone until :func:`write_catalog` links it.
-    If a style stands beside the map it is listed as an asset.
+    Styles that stand beside the map are listed as assets.
 
     Where no period is known, ``start_datetime`` and ``end_datetime`` span :data:`UNKNOWN_PERIOD` and ``edaphic:period``
     is "unknown".
@@ -250,10 +259,10 @@ def write_stac_item(final: Path, info: MapInfo, grid: GeoBox) -> Path:
         stac_extensions=[*EXTENSIONS, *([CLASSIFICATION] if info.classes else [])],
     )
     item.add_asset("data", _map_asset(final, info))
-    style = final.with_suffix(".qml")
-    if style.is_file():
-        asset = pystac.Asset(f"./{style.name}", title="QGIS style", media_type="application/xml", roles=["style"])
-        item.add_asset("style", asset)
+    for key, (ending, title, media_type) in STYLES.items():
+        style = final.with_suffix(ending)
+        if style.is_file():
+            item.add_asset(key, pystac.Asset(f"./{style.name}", title=title, media_type=media_type, roles=["style"]))
     return _write_json(final.with_suffix(".json"), item.to_dict(include_self_link=False, transform_hrefs=False))
 
 

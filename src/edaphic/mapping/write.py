@@ -1,7 +1,7 @@
 """Windows in, finished map out: a cloud-optimised GeoTIFF with unit, nodata, provenance and statistics.
 
 While a map is made its windows go into a plain tiled GeoTIFF (:class:`BandWriter`). :func:`finish_cog` turns that into
-the file that people get, compares the two, and moves it to its name. :func:`publish` adds style and STAC item, and
+the file that people get, compares the two, and moves it to its name. :func:`publish` adds styles and STAC item, and
 :func:`style_together` gives maps of one quantity the same colours.
 """
 
@@ -18,8 +18,9 @@ from edaphic.covariates.band import COG_TILE, TILE, BandWriter, Statistics, Word
 from edaphic.errors import RasterError
 from edaphic.mapping.encoding import coding_for, encode
 from edaphic.mapping.info import Encoding, MapInfo
+from edaphic.mapping.sld import write_sld
 from edaphic.mapping.stac import statistics_of, write_catalog, write_stac_item
-from edaphic.mapping.style import write_style
+from edaphic.mapping.style import ends_of, write_style
 
 __all__ = [
     "COG_TILE",
@@ -38,6 +39,9 @@ __all__ = [
     "write_style",
 ]
 
+
+BESIDE = (".qml", ".sld", ".json")
+"""Endings of what lies beside a map: its styles for QGIS and for map servers, its STAC item."""
 
 EMPTY = (0.0, 1.0)
 """Ends of the colours of a map without any value."""
@@ -128,7 +132,7 @@ def publish(
     vmax: float | None = None,
     threads: int = 0,
 ) -> Statistics:
-    """Finish a map and write style and STAC item beside it: all three are there, or none, and then the working file still is.
+    """Finish a map and write styles and STAC item beside it: all of them are there, or none, and then the working file still is.
 
     Parameters
     ----------
@@ -146,13 +150,13 @@ def publish(
     RasterError
         As for :func:`finish_cog`.
     """
-    beside = [final, final.with_suffix(".qml"), final.with_suffix(".json")]
+    beside = [final, *(final.with_suffix(ending) for ending in BESIDE)]
     found = finish_cog(tmp, final, info, encoding=encoding, grid=grid, threads=threads, keep=True)
     try:
-        own = info.limits or ((found.minimum, found.maximum) if found.count else EMPTY)
+        own = ends_of(info, *((found.minimum, found.maximum) if found.count else EMPTY))
         limits = own[0] if vmin is None else vmin, own[1] if vmax is None else vmax
-        guarded(partial(write_style, final, info, *limits), beside[1])
-        guarded(partial(write_stac_item, final, info, grid), beside[2])
+        _write_styles(final, info, limits)
+        guarded(partial(write_stac_item, final, info, grid), final.with_suffix(".json"))
     except BaseException:
         for path in (*beside, *(path.with_name(path.name + ".tmp") for path in beside)):
             path.unlink(missing_ok=True)
@@ -179,5 +183,9 @@ def style_together(maps: Sequence[tuple[Path, MapInfo]]) -> None:
         return
     low, high = min(found["minimum"] for found in known), max(found["maximum"] for found in known)
     for path, info in maps:
-        own = info.limits or (low, high)
-        guarded(partial(write_style, path, info, *own), path.with_suffix(".qml"))
+        _write_styles(path, info, ends_of(info, low, high))
+
+
+def _write_styles(final: Path, info: MapInfo, limits: tuple[float, float]) -> None:
+    guarded(partial(write_style, final, info, *limits), final.with_suffix(".qml"))
+    guarded(partial(write_sld, final, info, *limits), final.with_suffix(".sld"))

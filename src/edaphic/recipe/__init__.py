@@ -1,6 +1,9 @@
 """The recipe: one YAML file that says everything, read into frozen models, with all its faults reported at once."""
 
+from edaphic.recipe.accounting import ByShares, Change, OtherProduct, Totals, Trend
 from edaphic.recipe.covered import MadeCovariate, covariate_layers, covariate_places, made_covariates, made_layers
+from edaphic.recipe.deliver import Deliver, Ecosystems, GsocMap, Measurements, Naming
+from edaphic.recipe.drivers import Curves, Drivers, Effects, Groups, Importance
 from edaphic.recipe.evidence import Evidence, Independent, Product
 from edaphic.recipe.faults import Fault, Loc
 from edaphic.recipe.grid import GridBounds, GridLike, GridRegion
@@ -9,8 +12,11 @@ from edaphic.recipe.load import dump, load, load_profiles, load_sound, parse, pr
 from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Terrain
 from edaphic.recipe.model import Forest, Model, Screen, Select, Tune
 from edaphic.recipe.monte_carlo import MonteCarlo
-from edaphic.recipe.paths import check_files, named_for_maps, named_to_make
+from edaphic.recipe.path_model import Paths
+from edaphic.recipe.paths import check_files, named_by, named_files, named_for_account, named_for_maps, named_to_make
+from edaphic.recipe.presets import DEPTHS
 from edaphic.recipe.recipe import BETA_SHALLOW_CM, ProfileRecipe, Recipe, whole_layer
+from edaphic.recipe.shares import Subsoil, Topsoil, ZoneShare
 from edaphic.recipe.soil import (
     BulkDensitySource,
     Columns,
@@ -29,11 +35,14 @@ from edaphic.recipe.work import Account, Bedrock, ByPolygons, ByRaster, Comparis
 
 __all__ = [
     "BETA_SHALLOW_CM",
+    "DEPTHS",
     "Account",
     "Bedrock",
     "BulkDensitySource",
     "ByPolygons",
     "ByRaster",
+    "ByShares",
+    "Change",
     "Climate",
     "ClimateZones",
     "Column",
@@ -41,9 +50,14 @@ __all__ = [
     "Comparison",
     "CovariateLayer",
     "Covariates",
+    "Curves",
+    "Deliver",
     "Depth",
     "DepthGrid",
     "DepthMeans",
+    "Drivers",
+    "Ecosystems",
+    "Effects",
     "Evidence",
     "Fault",
     "Forest",
@@ -51,14 +65,21 @@ __all__ = [
     "GridBounds",
     "GridLike",
     "GridRegion",
+    "Groups",
+    "GsocMap",
+    "Importance",
     "Independent",
     "Indices",
     "Loc",
     "MadeCovariate",
     "MapMask",
     "Maps",
+    "Measurements",
     "Model",
     "MonteCarlo",
+    "Naming",
+    "OtherProduct",
+    "Paths",
     "Pedotransfer",
     "Product",
     "ProfileRecipe",
@@ -68,9 +89,14 @@ __all__ = [
     "Report",
     "Screen",
     "Select",
+    "Subsoil",
     "Terrain",
+    "Topsoil",
+    "Totals",
+    "Trend",
     "Truth",
     "Tune",
+    "ZoneShare",
     "address",
     "check_files",
     "covariate_layers",
@@ -84,6 +110,9 @@ __all__ = [
     "load_sound",
     "made_covariates",
     "made_layers",
+    "named_by",
+    "named_files",
+    "named_for_account",
     "named_for_maps",
     "named_to_make",
     "parse",

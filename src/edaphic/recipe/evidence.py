@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
+from edaphic.recipe.cited import citation_field, licence_field
 from edaphic.recipe.designs import UNITS, Design, check_names, check_unit
 from edaphic.recipe.faults import Fault
 from edaphic.recipe.soil import ProfileSource
@@ -26,6 +27,8 @@ class Product(Section):
     unit: Annotated[str, AfterValidator(check_unit), WithJsonSchema({"enum": list(UNITS)})] = Field(
         description="Unit of its numbers, such as kg/m2 or t/ha."
     )
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
 
 
 class Independent(Section):

@@ -106,7 +106,7 @@ def _explain(found: ErrorDetails, model: type[BaseModel]) -> Fault:
     loc = tuple(part for part in tagged if not _is_tag(part))
     context = found.get("ctx", {})
     if found["type"] == "extra_forbidden":
-        keys = [key for section in _sections_at(model, tagged[:-1]) for key in section.model_fields]
+        keys = [field.alias or key for section in _sections_at(model, tagged[:-1]) for key, field in section.model_fields.items()]
         expected = f"{'one of ' if len(keys) > 1 else ''}{', '.join(keys)}{meant(loc[-1], keys)}"
         return Fault(loc, "an unknown key", expected)
     if found["type"] == "missing":
@@ -133,7 +133,8 @@ def _sections_at(model: type[BaseModel], tagged: Loc) -> list[type[BaseModel]]:
             sections = [section for section in sections if f"<{section.__name__}>" == part]
         else:
             fields = [section.model_fields[part] for section in sections if part in section.model_fields]
-            sections = [section for field in fields for section in _models_in(field.annotation)]
+            if fields:  # else the key of a mapping, whose values are what the sections are of
+                sections = [section for field in fields for section in _models_in(field.annotation)]
     return sections
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from edaphic.recipe.base import Listed, Section, Text
+from edaphic.recipe.cited import citation_field, licence_field
 from edaphic.recipe.faults import Fault, fail, shown
 from edaphic.recipe.makings import Climate, ClimateZones, DepthMeans, Indices, Period, Terrain, are_years
 
@@ -60,6 +61,8 @@ class CovariateLayer(Section):
     periods: Listed[Period] | None = Field(
         default=None, description="Periods of a path with {from} and {to}, or {year}; by default those of the files that are there."
     )
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:

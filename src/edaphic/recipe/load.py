@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from edaphic.errors import RecipeError
 from edaphic.recipe.base import Section
 from edaphic.recipe.faults import Fault, Loc, dotted, explained
+from edaphic.recipe.path_model import Paths
 from edaphic.recipe.recipe import ProfileRecipe, Recipe
 from edaphic.recipe.text import Document, read_text, write_text
 
@@ -79,11 +80,22 @@ def profiles_from(values: dict[str, Any], name: str) -> ProfileRecipe:
         raise RecipeError([f"{name}: {dotted(f.loc)}: found {f.found}; expected {f.expected}" for f in faults]) from None
 
 
-def _validated(document: Document, name: str, model: type[S]) -> S:
+def load_path_model(path: Path) -> Paths:
+    """Read a path model from a file of its own.
+
+    Raises
+    ------
+    RecipeError
+        As :func:`load`.
+    """
+    return _validated(read_text(_file_text(path)), path.name, Paths, "a path model ('edaphic paths --template' prints one)")
+
+
+def _validated(document: Document, name: str, model: type[S], expected: str = "a recipe ('edaphic template start' prints one)") -> S:
     """The values of a document as a section, or all faults of both."""
     faults = list(document.faults)
     if document.values is None and not faults:
-        faults.append(Fault((), "nothing", "a recipe ('edaphic template start' prints one)"))
+        faults.append(Fault((), "nothing", expected))
     if document.values is None:
         raise RecipeError(_lines(faults, document, name))
     try:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
+from edaphic.recipe.cited import citation_field, licence_field
 from edaphic.recipe.faults import Fault, fail, meant
 from edaphic.recipe.values import DepthLayer, read_layer
 
@@ -77,6 +78,8 @@ class Terrain(Section):
     radius_m: float | None = Field(
         default=None, gt=0, description="Radius of the topographic position index in m; by default the eight neighbours."
     )
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
@@ -116,6 +119,8 @@ class Indices(Section):
         default={}, description="Tables of cross-sensor coefficients by sensor, such as {tm: tm_to_etm.csv}."
     )
     min_count: int = Field(default=1, ge=1, description="Fewest clear observations of a cell.")
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
@@ -170,6 +175,8 @@ class Climate(Section):
         default=None, ge=1, description="Fewest years of a station; by default two thirds of the years asked for, else 1."
     )
     withhold: int = Field(default=10, ge=2, description="Parts that stations are withheld in, one after the other, to test the grids.")
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
@@ -218,6 +225,8 @@ class DepthMeans(Section):
     )
     unit: str | None = Field(default=None, description="Unit of the values; by default that of the files.")
     min_coverage: float = Field(default=1.0, gt=0, le=1, description="Share of a layer (0 to 1) that the rasters must cover.")
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:

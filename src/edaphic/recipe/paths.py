@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from edaphic.recipe.accounting import ByShares
 from edaphic.recipe.covered import covariate_faults
 from edaphic.recipe.faults import Fault, Loc
 from edaphic.recipe.grid import GridLike, GridRegion
@@ -13,6 +14,7 @@ from edaphic.recipe.load import report
 from edaphic.recipe.recipe import Recipe
 from edaphic.recipe.soil import ProfileSource
 from edaphic.recipe.where import is_there, resolve, table_file
+from edaphic.recipe.work import Division
 
 
 def check_files(recipe: Recipe, recipe_path: Path) -> list[str]:
@@ -69,18 +71,49 @@ def _named_files(recipe: Recipe) -> Iterator[tuple[Loc, str]]:
         yield ("maps", "masks", place, "path"), mask.path
     if recipe.maps.bedrock is not None:
         yield ("maps", "bedrock", "path"), recipe.maps.bedrock.path
+    for name, share in recipe.maps.shares.items():
+        yield ("maps", "shares", name, "path"), share.path
+    if recipe.maps.subsoil is not None:
+        yield ("maps", "subsoil", "topsoil", "path"), recipe.maps.subsoil.topsoil.path
     for place, division in enumerate(recipe.account.by):
-        if not isinstance(division, str):
+        if isinstance(division, ByShares):
+            yield from ((("account", "by", place, "shares", name, "path"), share.path) for name, share in division.shares.items())
+        elif not isinstance(division, str):
             yield ("account", "by", place, "path"), division.path
+    for place, whole in enumerate(recipe.account.products):
+        yield from ((("account", "products", place, "layers", layer), path) for layer, path in whole.layers.items())
+    if recipe.account.published is not None:
+        yield ("account", "published"), recipe.account.published
     for key, others in (("compare", recipe.account.compare), ("truth", recipe.account.truth)):
         for place, other in enumerate(others):
             yield ("account", key, place, "path"), other.path
+    if recipe.deliver.gsocmap is not None and recipe.deliver.gsocmap.grid is not None:
+        yield ("deliver", "gsocmap", "grid"), recipe.deliver.gsocmap.grid
+
+
+def named_files(recipe: Recipe) -> list[tuple[Loc, str]]:
+    """Files that a recipe names other than covariates, as written, and the keys that lead to each."""
+    return list(_named_files(recipe))
 
 
 def named_for_maps(recipe: Recipe) -> list[str]:
-    """Files that masks and the depth to bedrock are read from, as written."""
-    bedrock = recipe.maps.bedrock
-    return [*(mask.path for mask in recipe.maps.masks), *([] if bedrock is None else [bedrock.path])]
+    """Files that only maps read, as written: masks, the depth to bedrock, shares of zones, the topsoil."""
+    bedrock, subsoil = recipe.maps.bedrock, recipe.maps.subsoil
+    found = [*(mask.path for mask in recipe.maps.masks), *([] if bedrock is None else [bedrock.path])]
+    return [*found, *(share.path for share in recipe.maps.shares.values()), *([] if subsoil is None else [subsoil.topsoil.path])]
+
+
+def named_for_account(recipe: Recipe) -> list[str]:
+    """Files that the account reads, as written: divisions, other maps, published totals."""
+    found = [name for loc, name in _named_files(recipe) if loc[0] == "account"]
+    return list(dict.fromkeys(found))
+
+
+def named_by(division: Division) -> list[str]:
+    """Files of a division of the account, as written; none of a covariate."""
+    if isinstance(division, str):
+        return []
+    return [share.path for share in division.shares.values()] if isinstance(division, ByShares) else [division.path]
 
 
 def named_to_make(recipe: Recipe) -> dict[str, list[str]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_serializer
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_serializer
 
 from edaphic.recipe.base import Choices, Listed, Section, Text
+from edaphic.recipe.cited import citation_field, licence_field
 from edaphic.recipe.faults import Fault
-from edaphic.recipe.values import Column, DepthLayer, Of, layer_text, read_layer
+from edaphic.recipe.presets import DEPTHS, expanded
+from edaphic.recipe.values import LAYER_PATTERN, Column, DepthLayer, Of, layer_text, read_layer
 from edaphic.units import EXCEL_SERIAL, ROCK_DENSITY_G_CM3
 
 Plain = Annotated[Column | None, Of(None)]
@@ -93,6 +97,18 @@ class Columns(Section):
         return {role: column for role, column in self if column is not None}
 
 
+def source_stem(horizons: str) -> str:
+    """Name of a source that is given none: that of its file, or of the table of a database.
+
+    >>> source_stem("data/survey.csv.gz"), source_stem("postgresql://host/soil?table=horizons")
+    ('survey', 'horizons')
+    """
+    if "://" in horizons:
+        table = re.search(r"[?&]table=([^&]+)", horizons)
+        return table[1] if table else PurePath(horizons).name
+    return PurePath(horizons).name.split(".")[0]
+
+
 Vocabulary = Literal["edaphic", "wosis", "nrcs", "israd", "gsif", "openlandmap"]
 
 
@@ -113,6 +129,17 @@ class ProfileSource(Section):
     covariates: Listed[Text] = Field(
         default=(), description="Columns of the table with values of covariates; where they have one it replaces that of the raster."
     )
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
+
+    @property
+    def own_name(self) -> str:
+        """Name of the source in tables.
+
+        >>> ProfileSource(horizons="data/survey.csv.gz").own_name, ProfileSource(horizons="a.csv", name="Survey").own_name
+        ('survey', 'Survey')
+        """
+        return self.name or source_stem(self.horizons)
 
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
@@ -227,14 +254,30 @@ class Errors(Section):
     unobserved_share: float = Field(default=0.5, ge=0, description="Part of a layer that was not observed, share of its estimate.")
 
 
+Layers = Annotated[
+    Listed[DepthLayer],
+    Field(min_length=1),
+    BeforeValidator(expanded),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "string", "pattern": LAYER_PATTERN}, "minItems": 1},
+                {"enum": list(DEPTHS)},
+            ]
+        }
+    ),
+]
+"""Depth layers; the name of a set stands for its layers."""
+
+
 class Profiles(Section):
     """The soil profiles, and how they become values of layers."""
 
     sources: Annotated[Listed[ProfileSource], Field(min_length=1)] = Field(
         description="Tables of soil profiles, one entry for each."
     )
-    layers: Annotated[Listed[DepthLayer], Field(min_length=1)] = Field(
-        description="Depth layers in cm, downwards, such as [0-30, 30-60, 60-100]."
+    layers: Layers = Field(
+        description="Depth layers in cm, downwards, such as [0-30, 30-60, 60-100]; or a named set: gsm, gsoc (0-30) or ipcc (0-30)."
     )
     cleaning: Cleaning = Field(default=Cleaning(), description="Repairs that are made on request only.")
     duplicates: Duplicates = Field(default=Duplicates(), description="When two profiles are one.")
@@ -273,6 +316,7 @@ class Profiles(Section):
     @classmethod
     def clashes(cls, given: Mapping[str, Any]) -> list[Fault]:
         written = given.get("layers")
+        written = DEPTHS.get(written) if isinstance(written, str) else written
         layers = [read_layer(layer) for layer in written] if isinstance(written, (list, tuple)) else []
         faults = [
             Fault(("layers", place), repr(layer_text(layer)), f"a layer that starts at {above[1]:g} cm or deeper")

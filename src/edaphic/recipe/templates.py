@@ -30,10 +30,10 @@ def template(name: str) -> str:
 
     Examples
     --------
-    >>> template("begin")
+    >>> template("begin")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    edaphic.errors.RecipeError: template: found 'begin'; expected one of demo, edgeroi, macedonia, start
+    edaphic.errors.RecipeError: template: found 'begin'; expected one of ...
     """
     names = template_names()
     if name not in names:

@@ -8,19 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
+from edaphic.recipe.accounting import ByShares, Change, OtherProduct, Totals, Trend, Years
 from edaphic.recipe.base import Choices, Listed, Section, Text
+from edaphic.recipe.cited import citation_field, licence_field
 from edaphic.recipe.designs import UNITS, check_names, check_unit
 from edaphic.recipe.faults import Fault, fail, shown
 from edaphic.recipe.monte_carlo import MonteCarlo
+from edaphic.recipe.shares import Subsoil, ZoneShare
 from edaphic.recipe.stats import DEMANDED, Stat
 from edaphic.recipe.values import DepthLayer
 
 RASTER_ENDINGS = (".tif", ".tiff", ".vrt", ".img", ".nc", ".asc", ".jp2")
-
-
-Year = Annotated[int, Field(ge=1, le=9999)]
-
-Years = Annotated[tuple[Year, Year], Field(strict=False)]
 
 
 class MapMask(Section):
@@ -129,6 +127,14 @@ class Maps(Section):
     encoding: Literal["float32", "int16"] = Field(
         default="float32", description="Numbers in the files: as they are, or scaled to 16 bits, which halves the files."
     )
+    shares: dict[Text, ZoneShare] = Field(
+        default={},
+        description="Share of each cell that a zone of model.zones covers, by the zone's name: each gets maps of its own wherever it has "
+        "a share, by its own model.",
+    )
+    subsoil: Subsoil | None = Field(
+        default=None, description="Stocks of deeper layers from beta and the stock of the topsoil (target beta). Null: maps of beta alone."
+    )
     monte_carlo: MonteCarlo | None = Field(
         default=None, description="Error of maps and totals by drawing inputs, forests and residuals at random. Null: none."
     )
@@ -191,20 +197,23 @@ def _which_division(value: object) -> str | None:
         return f"<{type(value).__name__}>"
     if not isinstance(value, dict):
         return None
+    if "shares" in value:
+        return "<ByShares>"
     return "<ByRaster>" if "classes" in value else "<ByPolygons>"
 
 
 Division = Annotated[
     Annotated[str, Tag("<covariate>")]
     | Annotated[ByPolygons, Tag("<ByPolygons>")]
-    | Annotated[ByRaster, Tag("<ByRaster>")],
+    | Annotated[ByRaster, Tag("<ByRaster>")]
+    | Annotated[ByShares, Tag("<ByShares>")],
     Discriminator(
         _which_division,
         custom_error_type="which_division",
-        custom_error_message="expected one of three kinds of division",
+        custom_error_message="expected one of four kinds of division",
         custom_error_context={
-            "expected": "the name of a class covariate, {name: ..., path: polygons, column: ...} "
-            "or {name: ..., path: raster, classes: {...}}"
+            "expected": "the name of a class covariate, {name: ..., path: polygons, column: ...}, "
+            "{name: ..., path: raster, classes: {...}} or {name: ..., shares: {...}}"
         },
     ),
 ]
@@ -221,6 +230,8 @@ class OtherMap(Section):
     period: Years | None = Field(
         default=None, description="Which of maps.periods it is held against; by default the last one. Left out where there is one map."
     )
+    licence: Text | None = licence_field()
+    citation: Text | None = citation_field()
 
 
 class Comparison(OtherMap):
@@ -239,10 +250,20 @@ class Account(Section):
 
     by: Annotated[Listed[Division], AfterValidator(check_names)] = Field(
         default=(),
-        description="Divisions to sum stocks (Tg) for: a class covariate, polygons or a raster.",
+        description="Divisions to sum stocks (Tg) for: a class covariate, polygons, a raster, or shares of cells.",
     )
+    total: Totals = Field(default=Totals(), description="The error of totals, from errors that are alike over some distance.")
+    change: Change | None = Field(default=None, description="Change between maps.periods. Null: none is told.")
+    trend: Trend | None = Field(default=None, description="Slope over maps.periods, cell by cell. Null: none.")
     compare: Annotated[Listed[Comparison], AfterValidator(check_names)] = Field(
         default=(), description="Other maps to compare with."
+    )
+    products: Annotated[Listed[OtherProduct], AfterValidator(check_names)] = Field(
+        default=(), description="Other products, brought to our depths, units and cells, and compared with each other and with ours."
+    )
+    published: Text | None = Field(
+        default=None,
+        description="Table of published totals and ranges: source, by, class, top_cm, bottom_cm, total, low, high, unit.",
     )
     truth: Listed[Truth] = Field(default=(), description="True values, where they are known (virtual landscapes).")
 
@@ -251,3 +272,6 @@ class Report(Section):
     """The report page."""
 
     title: str | None = Field(default=None, description="Title of the page; the recipe's name when left out.")
+    follows: Literal["space-time", "beta-subsoil", "plateau-3d"] | None = Field(
+        default=None, description="Published product whose method the recipe follows; the report says where it departs from it."
+    )

@@ -47,7 +47,13 @@ def _total(run: RunFolder) -> Card | None:
     inner = whole["independent_low_Tg"], whole["independent_high_Tg"]
     outer = whole["fully_correlated_low_Tg"], whole["fully_correlated_high_Tg"]
     sentences = [f"Organic carbon in {depth}{where}. 1 Tg is a million tonnes."]
-    if has_bounds(run):
+    modelled = whole.get("modelled_low_Tg"), whole.get("modelled_high_Tg")
+    if is_known(modelled[0]) and is_known(modelled[1]):
+        sentences += [
+            f"{percent(BOUNDS_LEVEL)} interval, from errors that are alike nearby: {bounds(*modelled)} Tg. If the errors of the cells were "
+            f"independent: {bounds(*inner)} Tg; if they were fully correlated: {bounds(*outer)} Tg."
+        ]
+    elif has_bounds(run):
         sentences += [
             f"{percent(BOUNDS_LEVEL)} bounds if the errors of the cells were independent: {bounds(*inner)} Tg; "
             f"if they were fully correlated: {bounds(*outer)} Tg.",

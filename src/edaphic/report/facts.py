@@ -39,9 +39,31 @@ def target_of(run: RunFolder) -> Target:
 
     A model trained on densities answers with stocks, so without maps both stand for stocks.
     """
-    trained = str(run.setting("model", "target") or "soc_stock").removeprefix("log_")
-    named = run.maps[0].target if run.maps else trained.replace("soc_density", "soc_stock")
-    return _TARGETS.get(named, Target(named, "", False))
+    trained = str(run.setting("model", "target") or "soc_stock").removeprefix("log_").replace("soc_density", "soc_stock")
+    mapped = [layer.target for layer in run.maps]
+    own = not mapped or any(name == trained or name.startswith(f"{trained}_") for name in mapped)
+    return quantity_of(trained if own else mapped[0])
+
+
+def quantity_of(name: str) -> Target:
+    """The quantity of maps by the start of their names; of maps of one zone with the zone.
+
+    >>> quantity_of("soc_stock").name, quantity_of("beta_open-forest").name, quantity_of("soc_stock_cropland").unit
+    ('SOC stock', 'beta of open-forest', 'kg/m2')
+    """
+    if name in _TARGETS:
+        return _TARGETS[name]
+    start = max((known for known in _TARGETS if name.startswith(f"{known}_")), key=len, default="")
+    if not start:
+        return Target(name, "", False)
+    whole = _TARGETS[start]
+    return Target(f"{whole.name} of {name.removeprefix(start + '_')}", whole.unit, whole.is_stock)
+
+
+def accounted(run: RunFolder) -> str:
+    """Name of the maps that totals and plain means are of: those of the stock where there are any, else of what the model answers."""
+    names = [layer.target for layer in run.maps]
+    return "soc_stock" if "soc_stock" in names else next((name for name in names if name in _TARGETS), names[0] if names else "")
 
 
 def interval_of(run: RunFolder) -> float:

@@ -68,7 +68,7 @@ class RunFolder:
     ``variogram`` and ``domain`` evidence/variogram.json and applicability.json, empty where they are not there; tables that
     are not there are None. ``covariate_maps`` are the maps of the covariates alone, by statistic (:data:`OF_COVARIATES`), of the last
     period where there are several. ``monte_carlo_maps`` are those of maps/monte_carlo. ``depth_correlation`` (layers, layers) is the
-    correlation of the errors of the model's layers, None where the model has no such matrix.
+    correlation of the errors of the model's layers, None where the model has no such matrix. ``totals`` is tables/totals.json.
     """
 
     path: Path
@@ -86,6 +86,7 @@ class RunFolder:
     covariate_maps: Mapping[str, Path] = field(default_factory=dict)
     monte_carlo_maps: tuple[MapLayer, ...] = ()
     depth_correlation: NDArray[np.float64] | None = None
+    totals: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def periods(self) -> tuple[str, ...]:
@@ -164,6 +165,7 @@ def read_run(folder: Path) -> RunFolder:
     cells = _parse(folder / "maps" / "summary.json", json.loads, faults, must=False)
     variogram = _parse(folder / "evidence" / "variogram.json", json.loads, faults, must=False)
     domain = _parse(folder / "evidence" / "applicability.json", json.loads, faults, must=False)
+    totals = _parse(folder / "tables" / "totals.json", json.loads, faults, must=False)
     tables = {name: _table(folder, form, faults) for name, form in FORMATS.items()}
     points = _points(folder / "covariates" / "points.parquet", faults)
     if faults:
@@ -172,7 +174,7 @@ def read_run(folder: Path) -> RunFolder:
     maps, of_covariates = _maps(folder / "maps")
     drawn, _ = _maps(folder / "maps" / "monte_carlo")
     told = (folder, run, recipe, summary, designs, cells, tables, points, maps, models, variogram, domain, of_covariates)
-    return RunFolder(*told, drawn, _depth_correlation(folder, models))
+    return RunFolder(*told, drawn, _depth_correlation(folder, models), totals)
 
 
 def _parse(path: Path, parser: Callable[[str], Any], faults: list[str], *, must: bool) -> Mapping[str, Any]:

@@ -28,6 +28,9 @@ _COVERAGE = (
 )
 _APART = "unit bias mae ccc rmse_minus_ours rmse_minus_ours_low rmse_minus_ours_high mec_minus_ours mec_minus_ours_low mec_minus_ours_high"
 _BOUNDS = "independent_low_Tg independent_high_Tg fully_correlated_low_Tg fully_correlated_high_Tg"
+_RHO = "rho rho_origin"
+_CHANGED = "from_period to_period by class class_name"
+_ALONG = "map low_deg high_deg mean sd variance"
 
 FORMATS: dict[str, TableFormat] = {
     "layers": _format(
@@ -109,7 +112,7 @@ FORMATS: dict[str, TableFormat] = {
     "stocks": _format(
         "tables/stocks.csv",
         "by class top_cm bottom_cm cells area_km2 mean_kg_m2 total_Tg " + _BOUNDS,
-        "class_name unmapped_km2 period",
+        "class_name unmapped_km2 period modelled_low_Tg modelled_high_Tg",
         "by class class_name period",
     ),
     "monte_carlo": _format("tables/monte_carlo.csv", "by name layer", "class cells area_km2", "by class name layer"),
@@ -124,6 +127,147 @@ FORMATS: dict[str, TableFormat] = {
         "top_cm bottom_cm cells bias rmse mec coverage true_total_Tg total_Tg " + _BOUNDS,
         "below above inside_independent inside_fully_correlated period",
         "period",
+    ),
+    "monte_carlo_beta": _format("tables/monte_carlo_beta.csv", "by name layer", "class cells area_km2", "by class name layer"),
+    "totals": _format(
+        "tables/totals.csv",
+        "by class top_cm bottom_cm total_Tg modelled_low_Tg modelled_high_Tg",
+        "class_name cells area_km2 modelled_sd_Tg fully_correlated_sd_Tg effective_cells profiles_shift_Tg period",
+        "by class class_name period",
+    ),
+    "change": _format(
+        "tables/change.csv",
+        "from_period to_period by class top_cm bottom_cm change_Tg verdict",
+        f"class_name before_Tg after_Tg sd_Tg low_Tg high_Tg p_increase minimum_detectable_Tg level power realisations {_RHO}",
+        f"{_CHANGED} verdict rho_origin",
+    ),
+    "change_sensitivity": _format(
+        "tables/change_sensitivity.csv",
+        "from_period to_period by class top_cm bottom_cm rho change_Tg low_Tg high_Tg",
+        "class_name sd_Tg p_increase minimum_detectable_Tg verdict",
+        f"{_CHANGED} verdict",
+    ),
+    "revisits": _format(
+        "tables/revisits.csv", "layer lag pairs", "places mean_lag_years rho rho_low rho_high level verdict", "layer lag verdict"
+    ),
+    "change_cells": _format(
+        "tables/change_cells.csv",
+        "by class",
+        "from_period to_period top_cm bottom_cm class_name cells area_km2 before_kg_m2 after_kg_m2 change_kg_m2 cell_sd_kg_m2"
+        f" cell_minimum_detectable_kg_m2 increase_share decrease_share not_shown_share level power verdict {_RHO}",
+        f"{_CHANGED} verdict rho_origin",
+    ),
+    "sites_change": _format(
+        "tables/sites_change.csv",
+        "class_name top_cm bottom_cm basis pairs mean_change_kg_m2",
+        "places left_out low_kg_m2 high_kg_m2 level verdict",
+        "class_name basis verdict",
+    ),
+    "trend": _format(
+        "tables/trend.csv",
+        "by class",
+        "class_name top_cm bottom_cm cells too_few_values area_km2 mean_slope_kg_m2_per_year rising_share falling_share"
+        " shown_rising_share shown_falling_share false_discovery control p_values note",
+        "by class class_name control p_values note",
+    ),
+    "product_pairs": _format(
+        "tables/product_pairs.csv",
+        "top_cm bottom_cm ours theirs weights",
+        "period cells area_km2 bias rmse r2_pearson ccc factor explanation label",
+        "period ours theirs weights explanation label",
+    ),
+    "product_taylor": _format(
+        "tables/product_taylor.csv",
+        "top_cm bottom_cm reference product",
+        "period cells sd_ratio pearson_r centred_rmse_ratio bias_ratio target_x",
+        "period reference product",
+    ),
+    "product_cv": _format(
+        "tables/product_cv.csv",
+        "top_cm bottom_cm by class mean_cv_pct",
+        "period class_name cells area_km2 mean_count",
+        "period by class class_name",
+    ),
+    "product_totals": _format(
+        "tables/product_totals.csv",
+        "top_cm bottom_cm product rows by class total_Tg",
+        "period class_name cells area_km2 mean_kg_m2",
+        "period product rows by class class_name",
+    ),
+    "product_samples": _format(
+        "tables/product_samples.parquet", "product ours theirs top_cm bottom_cm", "period", "product period"
+    ),
+    "product_points": _format(
+        "tables/product_points.csv",
+        "product score value",
+        "set rows top_cm bottom_cm n places low high unit period",
+        "set rows product score unit period",
+    ),
+    "published": _format(
+        "tables/published.csv",
+        "name quantity by class top_cm bottom_cm product value",
+        "source unit period published low high value_over_published within explanation",
+        "name source quantity unit by class period product within explanation",
+    ),
+    "decades": _format("tables/decades.csv", "decade top_cm bottom_cm low high count n mean", "sd median", "decade"),
+    "area_by_class": _format("tables/area_by_class.csv", "map low high share", "top_cm bottom_cm cells area_km2", "map"),
+    "along_longitude": _format("tables/along_longitude.csv", _ALONG, "top_cm bottom_cm cells area_km2", "map"),
+    "along_latitude": _format("tables/along_latitude.csv", _ALONG, "top_cm bottom_cm cells area_km2", "map"),
+    "depth_profiles": _format(
+        "tables/depth_profiles.csv",
+        "by class_name top_cm bottom_cm density_kg_m3 low_kg_m3 high_kg_m3 share",
+        "period interval",
+        "by class_name period interval",
+    ),
+    "texture_groups": _format("tables/texture_groups.csv", "group n mean q25 median q75", "sd top_cm bottom_cm", "group"),
+    "biomes": _format("tables/biomes.csv", "mat_c map_mm", "profile_id biome", "profile_id biome"),
+    "correlations": _format("tables/correlations.csv", "covariate", "", "covariate"),
+    "driver_importance": _format(
+        "tables/importance_of_drivers.csv",
+        "layer measure level name share_pct",
+        "family importance sd low high share_low_pct share_high_pct sum_of_members_pct members repeats",
+        "layer measure level name family unit",
+    ),
+    "effects": _format(
+        "tables/effects.csv", "covariate kind layer x class effect unit", "class_name low high band n",
+        "covariate kind layer class class_name band unit",
+    ),
+    "shap_by_depth": _format(
+        "tables/shap_by_depth.csv", "layer covariate mean_abs_shap share_pct unit", "mean_shap base rows", "layer covariate unit"
+    ),
+    "response_curves": _format("tables/response_curves.csv", "layer driver x smooth mean unit", "low high n_near n", "layer driver unit"),
+    "change_points": _format(
+        "tables/change_points.csv", "layer driver words", "at low high slope_below slope_above p n breaks", "layer driver words unit"
+    ),
+    "group_tests": _format(
+        "tables/group_tests.csv", "by layer test p", "statistic df_between df_within eta2 omega2 groups n", "by layer test scale notes"
+    ),
+    "group_letters": _format(
+        "tables/group_letters.csv",
+        "by layer class n mean letters",
+        "median low high level",
+        "by layer class letters scale comparison unit",
+    ),
+    "layer_changes": _format(
+        "tables/layer_changes.csv",
+        "by class from_top_cm from_bottom_cm to_top_cm to_bottom_cm difference",
+        "n_from n_to difference_all n_paired low high",
+        "by class unit",
+    ),
+    "path_inner": _format(
+        "tables/paths_inner_model.csv", "group to from coefficient", "standard_error t p vif", "group to from"
+    ),
+    "path_effects": _format(
+        "tables/paths_effects.csv",
+        "group from to direct indirect total",
+        "direct_lower direct_upper indirect_lower indirect_upper total_lower total_upper",
+        "group from to",
+    ),
+    "path_quality": _format(
+        "tables/paths_quality.csv", "group latent type r2", "mean_communality mean_redundancy ave", "group latent type mode"
+    ),
+    "path_bootstrap": _format(
+        "tables/paths_bootstrap.csv", "group kind from to excludes_zero", "original lower upper", "group kind from to excludes_zero"
     ),
 }
 """Tables that the page reads, by the name used here."""

@@ -52,9 +52,9 @@ def value_map(image: MapImage, *, title: str, label: str, limits: tuple[float, f
 
 
 @styled
-def width_map(image: MapImage, *, title: str, label: str) -> Figure:
+def width_map(image: MapImage, *, title: str, label: str, limits: tuple[float, float] | None = None) -> Figure:
     """Map of an uncertainty in cividis, drawn as :func:`value_map`."""
-    return _draw(image, image.values, title, label, WIDTHS, stretch_limits(image.values, from_zero=True))
+    return _draw(image, image.values, title, label, WIDTHS, limits or stretch_limits(image.values, from_zero=True))
 
 
 @styled

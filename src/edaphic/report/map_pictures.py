@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap
 from numpy.typing import NDArray
 
 from edaphic.report import map_figures
-from edaphic.report.facts import Target
+from edaphic.report.facts import Target, quantity_of
 from edaphic.report.folder import MapLayer, RunFolder
 from edaphic.report.maps import MapImage, read_image
 from edaphic.report.pictures import Layer, Picture, cells_for_each, picture_of, with_values
@@ -49,7 +49,7 @@ class LayerPictures:
     """The pictures of one layer's maps and what the maps say.
 
     ``pictures`` are the mean and its interval, ``more`` the other statistics, ``rows`` the periods. ``open``: more is shown without a
-    click.
+    click. ``target``: what the names of the maps begin with. ``folded``: a part of the map (a zone), shown when it is asked for.
     """
 
     title: str
@@ -60,6 +60,8 @@ class LayerPictures:
     more: tuple[Picture, ...] = ()
     rows: tuple[PanelRow, ...] = ()
     open: bool = False
+    target: str = ""
+    folded: bool = False
 
     @property
     def all(self) -> list[Picture]:
@@ -86,18 +88,76 @@ def layer_maps(run: RunFolder, target: Target) -> list[LayerPictures]:
     """
     cells = cells_for_each(run)
     lead = [layer for layer in run.maps if "mean" in layer.paths and layer.period == run.lead_period]
-    return [_layer_maps(run, layer, target, cells, shown=number == len(lead)) for number, layer in enumerate(lead, start=1)]
+    lead.sort(key=lambda layer: _of_zone(layer.target))  # zones after the maps of all cells
+    colours = {key: _shared(group, cells) for key, group in _groups(run, lead).items()}
+    last = max((number for number, layer in enumerate(lead) if not _of_zone(layer.target)), default=-1)
+    return [
+        _layer_maps(run, layer, _named(run, layer, target), cells, colours[_group(run, layer)], shown=number == last)
+        for number, layer in enumerate(lead)
+    ]
 
 
-def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int, *, shown: bool) -> LayerPictures:
+def colour_words(run: RunFolder) -> str:
+    """Which of the large maps have the same colours."""
+    lead = [layer for layer in run.maps if "mean" in layer.paths and layer.period == run.lead_period]
+    if all(len(group) == 1 for group in _groups(run, lead).values()):
+        return "Each map has its own colours, from the 2nd to the 98th percentile; grey has no value."
+    apart = any(run.whole == layer.depth and quantity_of(layer.target).is_stock for layer in lead)
+    return (
+        "Layers of one quantity have the same colours, from the 2nd to the 98th percentile of all of them"
+        + ("; the whole depth, which is their sum, has its own" if apart else "")
+        + ". Each map of an uncertainty stands beside its map. Grey has no value."
+    )
+
+
+Limits = tuple[tuple[float, float], tuple[float, float]]
+"""Ends of the colours of means, and of widths of intervals."""
+
+
+def _group(run: RunFolder, layer: MapLayer) -> tuple[str, bool]:
+    """Maps that have the same colours: layers of one quantity; a stock of the whole depth is another, since it is their sum."""
+    return layer.target, quantity_of(layer.target).is_stock and layer.depth == run.whole
+
+
+def _groups(run: RunFolder, layers: Iterable[MapLayer]) -> dict[tuple[str, bool], list[MapLayer]]:
+    found: dict[tuple[str, bool], list[MapLayer]] = {}
+    for layer in layers:
+        found.setdefault(_group(run, layer), []).append(layer)
+    return found
+
+
+def _shared(layers: list[MapLayer], cells: int) -> Limits:
+    """Ends of the colours that maps share."""
+    means = [read_image(layer.paths["mean"], cells).values for layer in layers]
+    widths = [image.values for layer in layers if (image := _width(layer, cells)) is not None]
+    return map_figures.stretch_limits(*means), map_figures.stretch_limits(*widths, from_zero=True) if widths else (0.0, 1.0)
+
+
+def _of_zone(name: str) -> bool:
+    return " of " in quantity_of(name).name
+
+
+def _named(run: RunFolder, layer: MapLayer, target: Target) -> Target:
+    """What a map shows: ``target`` unless maps of several quantities are there."""
+    return target if len({own.target for own in run.maps}) == 1 else quantity_of(layer.target)
+
+
+def _file(run: RunFolder, layer: MapLayer) -> str:
+    """Layer and period as the names of pictures have them, with the quantity where there are several."""
+    return layer.stem if len({own.target for own in run.maps}) == 1 else f"{layer.target}_{layer.stem}"
+
+
+def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int, colours: Limits, *, shown: bool) -> LayerPictures:
     mean = read_image(layer.paths["mean"], cells)
+    several = len({own.target for own in run.maps}) > 1
     title = layer_text(*layer.depth) + (f", {period_words(layer.period)}" if layer.period else "")
+    short = f"{capital(target.name)}, {title}" if several else title
     low, high = map_figures.stretch_limits(mean.values)
     label = f"{target.name} ({target.unit})" if target.unit else target.name
     pictures = [
         picture_of(
-            f"map_mean_{layer.stem}.png",
-            map_figures.value_map(mean, title=f"Mean, {title}", label=label),
+            f"map_mean_{_file(run, layer)}.png",
+            map_figures.value_map(mean, title=f"Mean, {title}", label=label, limits=colours[0]),
             f"Map of the mean {target.name} in {title}: mostly from {number(low)} to {quantity(high, target.unit)}.",
             f"Mean {target.name}, {title}. Mean of the map {quantity(mean.mean(), target.unit)}.",
         )
@@ -107,17 +167,19 @@ def _layer_maps(run: RunFolder, layer: MapLayer, target: Target, cells: int, *, 
     if ends is not None:
         lower, upper = (read_image(layer.paths[stat], cells) for stat in ends)
         ordered, lowest_bound = not bool((lower.values > upper.values + _rounding(upper)).any()), _lowest(lower)
-        pictures.append(_width_picture(layer, mean, lower, upper, target, title, ends))
+        pictures.append(_width_picture(_file(run, layer), mean, lower, upper, target, title, ends, colours[1]))
     else:
         found = next((stat for stat in _SPREADS if stat in layer.paths), None)
         more = [stat for stat in more if stat != found]
-        pictures += [_spread_picture(layer, found, target, title, cells)] if found else []
-    others = [_spread_picture(layer, stat, target, title, cells) for stat in more]
-    others += [_chance_picture(layer, stat, target, title, cells) for stat in _chances(layer)]
+        pictures += [_spread_picture(run, layer, found, target, title, cells)] if found else []
+    others = [_spread_picture(run, layer, stat, target, title, cells) for stat in more]
+    others += [_chance_picture(run, layer, stat, target, title, cells) for stat in _chances(layer)]
     others += _monte_carlo_pictures(run, layer, target, title, cells)
     facts = MapFacts(mean.mean(), _lowest(mean), lowest_bound, ordered, mean.reduction <= 1.0)
     note = "" if len(pictures) > 1 else "This run has no map of the uncertainty of this layer."
-    return LayerPictures(title, layer.depth, tuple(pictures), facts, note, tuple(others), _rows(run, layer, target, shown), shown)
+    rows = _rows(run, layer, target, shown)
+    zone = _of_zone(layer.target)
+    return LayerPictures(short, layer.depth, tuple(pictures), facts, note, tuple(others), rows, shown, layer.target, zone)
 
 
 def _rounding(image: MapImage) -> float:
@@ -153,39 +215,47 @@ def _lowest(image: MapImage) -> float:
 
 
 def _width_picture(
-    layer: MapLayer, mean: MapImage, lower: MapImage, upper: MapImage, target: Target, title: str, stats: tuple[str, str]
+    file: str,
+    mean: MapImage,
+    lower: MapImage,
+    upper: MapImage,
+    target: Target,
+    title: str,
+    stats: tuple[str, str],
+    limits: tuple[float, float],
 ) -> Picture:
     width = with_values(mean, upper.values - lower.values)
     level = percent(_level(stats[-1]) - _level(stats[0]))
+    unit = f" ({target.unit})" if target.unit else ""
     known = np.isfinite(width.values) & np.isfinite(mean.values) & (mean.values > 0.0)
     middle = float(np.median(width.values[known])) if known.any() else math.nan
     relative = float(np.median(width.values[known] / mean.values[known])) if known.any() else math.nan
     return picture_of(
-        f"map_width_{layer.stem}.png",
-        map_figures.width_map(width, title=f"Uncertainty, {title}", label=f"width of the {level} interval ({target.unit})"),
+        f"map_width_{file}.png",
+        map_figures.width_map(width, title=f"Uncertainty, {title}", label=f"width of the {level} interval{unit}", limits=limits),
         f"Map of the width of the {level} interval in {title}: median {quantity(middle, target.unit)}.",
         f"Width of the {level} interval ({stats[0]} to {stats[-1]}), {title}. Median {quantity(middle, target.unit)}, "
         f"{number(relative, 2)} times the mean there.",
     )
 
 
-def _spread_picture(layer: MapLayer, stat: str, target: Target, title: str, cells: int) -> Picture:
+def _spread_picture(run: RunFolder, layer: MapLayer, stat: str, target: Target, title: str, cells: int) -> Picture:
     name, image = _SPREADS[stat], read_image(layer.paths[stat], cells)
     return picture_of(
-        f"map_{stat}_{layer.stem}.png",
+        f"map_{stat}_{_file(run, layer)}.png",
         map_figures.width_map(image, title=f"{_SHORT.get(stat, capital(name))}, {title}", label=f"{name} ({target.unit})"),
         f"Map of the {name} in {title}: mean {quantity(image.mean(), target.unit)}.",
         f"{capital(name)}, {title}. This is not a prediction interval: single profiles differ more.",
     )
 
 
-def _chance_picture(layer: MapLayer, stat: str, target: Target, title: str, cells: int) -> Picture:
+def _chance_picture(run: RunFolder, layer: MapLayer, stat: str, target: Target, title: str, cells: int) -> Picture:
     image = read_image(layer.paths[stat], cells)
     over = _threshold(stat, target)
     known = image.values[np.isfinite(image.values)]
     likely = percent(float((known > 0.5).mean())) if known.size else "none"
     return picture_of(
-        f"map_{stat}_{layer.stem}.png",
+        f"map_{stat}_{_file(run, layer)}.png",
         map_figures.chance_map(image, title=f"More than {over}, {title}", label=f"probability of more than {over}"),
         f"Map of the probability that {target.name} exceeds {over} in {title}: mean {percent(image.mean())}.",
         f"Probability that a profile has more than {over} in {title}. It is more likely than not in {likely} of the mapped cells.",
@@ -194,13 +264,14 @@ def _chance_picture(layer: MapLayer, stat: str, target: Target, title: str, cell
 
 def _monte_carlo_pictures(run: RunFolder, layer: MapLayer, target: Target, title: str, cells: int) -> list[Picture]:
     """Spread of the Monte Carlo realisations of the same layer, where there are any."""
-    drawn = next((own for own in run.monte_carlo_maps if own.depth == layer.depth and "mc_sd" in own.paths), None)
+    same = [own for own in run.monte_carlo_maps if own.depth == layer.depth and own.target == layer.target]
+    drawn = next((own for own in same if "mc_sd" in own.paths), None)
     if drawn is None:
         return []
     image = read_image(drawn.paths["mc_sd"], cells)
     return [
         picture_of(
-            f"map_mc_sd_{layer.stem}.png",
+            f"map_mc_sd_{_file(run, layer)}.png",
             map_figures.width_map(image, title=f"Monte Carlo, {title}", label=f"standard deviation of the realisations ({target.unit})"),
             f"Map of the standard deviation of the Monte Carlo realisations in {title}: mean {quantity(image.mean(), target.unit)}.",
             f"Standard deviation of the Monte Carlo realisations of inputs and model, {title}.",
@@ -252,7 +323,7 @@ def _row(run: RunFolder, lead: MapLayer, stat: str, title: str, label: str, colo
     limits = (0.0, 1.0) if stat.startswith("p_above_") else map_figures.stretch_limits(*values, from_zero=colours is WIDTHS)
     panels = tuple(_panel(run, own, stat, image, colours, limits) for own, image in images)
     bar = picture_of(
-        f"map_{stat}_{lead.depth[0]:g}-{lead.depth[1]:g}cm_colours.png",
+        f"map_{stat}_{_file(run, lead).removesuffix(f'_{lead.period}')}_colours.png",
         map_figures.colour_bar(colours, limits, label, beyond=_beyond(values, limits)),
         f"Colours of the maps below: {label} from {number(limits[0])} to {number(limits[1])}.",
         "",
@@ -281,7 +352,7 @@ def _panel(run: RunFolder, layer: MapLayer, stat: str, image: MapImage, colours:
     of_all = layer.period not in run.periods
     title = period_words(layer.period) if not of_all else "mean of the periods"
     return picture_of(
-        f"map_{stat}_{layer.stem}_small.png",
+        f"map_{stat}_{_file(run, layer)}_small.png",
         map_figures.panel_map(image, title=title, colours=colours, limits=limits),
         f"Small map of {period_words(layer.period)}{', mean of the periods' if of_all else ''}: mean {number(image.mean())}.",
         f"Mean of the map {number(image.mean())}.",

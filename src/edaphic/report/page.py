@@ -12,9 +12,13 @@ import jinja2
 
 from edaphic.report import (
     budget,
+    change_section,
     choosing,
     density,
+    diagnostics_section,
     domain,
+    drivers,
+    ecosystems_section,
     evidence,
     evidence_pictures,
     inputs,
@@ -24,27 +28,33 @@ from edaphic.report import (
     others,
     pictures,
     plausibility,
+    products_section,
     provenance,
     support_pictures,
     tables,
+    totals_section,
 )
 from edaphic.report.answer import answer, title_of
 from edaphic.report.facts import (
     BOUNDS_LEVEL,
     Target,
+    accounted,
     counted,
     depth_words,
     has_bounds,
     interval_of,
+    quantity_of,
     single_layers,
     stock_rows,
     target_of,
     whole_stock,
 )
 from edaphic.report.folder import RunFolder, read_run, records
+from edaphic.report.follows import PAGE, followed
 from edaphic.report.formats import FORMATS
 from edaphic.report.map_pictures import LayerPictures
 from edaphic.report.pictures import Picture
+from edaphic.report.section import Section
 from edaphic.report.words import (
     capital,
     dated_layer,
@@ -58,10 +68,15 @@ from edaphic.report.words import (
 
 _OPTIONAL = frozenset(
     {"comparison", "truth", "selection", "tuning", "periods", "climate", "zoning", "search", "steps", "baselines", "conformal"}
+    | {"driver_importance", "effects", "shap_by_depth", "response_curves", "change_points", "group_tests", "group_letters"}
+    | {"layer_changes", "path_inner", "path_effects", "path_quality", "path_bootstrap"}
+    | {"totals", "change", "change_sensitivity", "revisits", "change_cells", "sites_change", "trend", "monte_carlo_beta"}
+    | {"product_pairs", "product_taylor", "product_cv", "product_totals", "product_points", "product_samples", "published"}
+    | {"decades", "area_by_class", "along_longitude", "along_latitude", "depth_profiles", "texture_groups", "biomes", "correlations"}
     | {"monte_carlo", "independent", "independent_coverage", "overlap", "by_design", "products"}
 )
 """Tables that a run has only where it was asked for them, or that only add to others."""
-_TEMPLATES = ("page.html.j2", "evidence.html.j2", "macros.html.j2", "page.css")
+_TEMPLATES = ("page.html.j2", "evidence.html.j2", "section.html.j2", "macros.html.j2", "page.css")
 
 
 def build_report(run_dir: Path, out: Path | None = None) -> Path:
@@ -125,19 +140,23 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
     """All that the template shows, and the pictures among it."""
     target = target_of(run)
     maps = map_pictures.layer_maps(run, target)
-    facts = {layer.layer: layer.facts for layer in reversed(maps)}
+    added_up, mapped = accounted(run), quantity_of(accounted(run)) if run.maps else target
+    facts = {layer.layer: layer.facts for layer in reversed(maps) if layer.target == added_up}
     means = {layer: facts[layer].mean for layer in (*single_layers(run), run.whole) if layer in facts}
-    checks = plausibility.checks(run, target, facts)
+    checks = plausibility.checks(run, mapped, facts)
     shown = _evidence(run, target)
     truth = _truth(run, target)
     rows = stock_rows(run)
+    of_drivers = drivers.drivers(run)
+    parts = _sections(run, target)
+    forests, by_depth = totals_section.forests(run), diagnostics_section.depth_pictures(run)
     context: dict[str, Any] = {
         "title": title_of(run),
-        "subtitle": _subtitle(run, target),
-        "cards": answer(run, target, means),
+        "subtitle": _subtitle(run, mapped),
+        "cards": answer(run, mapped, means),
         "verdict": plausibility.verdict(checks),
         "checks": checks,
-        "mapped": inputs.mapped(run, target),
+        "mapped": inputs.mapped(run, mapped),
         "layer_counts": inputs.layer_counts(run),
         "covariates": inputs.covariates(run),
         "selection": inputs.selection(run),
@@ -150,6 +169,7 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "maps": maps,
         "map_facts": map_words.map_facts(run, target),
         "reduction": _reduction(maps),
+        "colour_words": map_pictures.colour_words(run),
         "designs": evidence.designs_told(run),
         "target": target,
         "nominal": percent(interval_of(run)),
@@ -158,13 +178,20 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         "calibration": tables.calibration_table(run),
         "calibrated_by": evidence.calibration_words(run),
         "stocks": None if rows is None else tables.stocks(rows, run.whole),
-        "bounds_words": _bounds_words(run),
+        "bounds_words": "" if run.totals else _bounds_words(run),
         "class_stocks": tables.class_stocks(run),
         "lead_words": map_words.lead_words(run, "stand below"),
         "period_stocks": map_words.period_stocks(run),
         "monte_carlo": map_words.monte_carlo(run),
-        "comparison": tables.comparison(run, target.unit),
+        "comparison": tables.comparison(run, mapped.unit),
         "factors": _factors(run),
+        "drivers": of_drivers,
+        **parts,
+        "forests": forests,
+        "intervals": totals_section.interval_terms(run),
+        "depth_by_class": by_depth,
+        "follows": followed(run),
+        "papers_page": PAGE,
         "limits": limits.limits(run, target),
         "missing": _missing(run),
         "version": str(run.run.get("edaphic", "")),
@@ -175,7 +202,22 @@ def _context(run: RunFolder) -> tuple[dict[str, Any], list[Picture]]:
         **shown,
         **truth,
     }
-    return context, _all_pictures(maps, shown, truth)
+    found = [picture for one in (*parts.values(), of_drivers) if one is not None for picture in one.pictures]
+    found += [*forests, *(picture for _, several in by_depth for picture in several)]
+    return context, [*_all_pictures(maps, shown, truth), *found]
+
+
+def _sections(run: RunFolder, target: Target) -> dict[str, Section | None]:
+    """Sections that a run has only where it made their tables."""
+    return {
+        "samples": diagnostics_section.samples_section(run, target),
+        "totals": totals_section.totals_section(run),
+        "subsoil": ecosystems_section.ecosystems_section(run),
+        "published": products_section.published_section(run),
+        "patterns": diagnostics_section.patterns_section(run),
+        "change": change_section.change_section(run),
+        "other_products": products_section.products_section(run),
+    }
 
 
 def _evidence(run: RunFolder, target: Target) -> dict[str, Any]:

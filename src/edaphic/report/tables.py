@@ -167,7 +167,7 @@ def coverage_cells(r: Any) -> tuple[str, ...]:
 
 
 _STOCK_COLUMNS = (
-    "Total (Tg)", "Independent bound (Tg)", "Fully correlated bound (Tg)", "Mean (kg/m²)", "Mean (t/ha)",
+    "Total (Tg)", "Independent bound (Tg)", "Modelled interval (Tg)", "Fully correlated bound (Tg)", "Mean (kg/m²)", "Mean (t/ha)",
     "Area (km²)", "Cells",
 )  # fmt: skip
 
@@ -177,6 +177,7 @@ def _stock_cells(r: Any) -> tuple[str, ...]:
     return (
         number(r.total_Tg, digits),
         bounds(r.independent_low_Tg, r.independent_high_Tg),
+        bounds(r.modelled_low_Tg, r.modelled_high_Tg),
         bounds(r.fully_correlated_low_Tg, r.fully_correlated_high_Tg),
         number(r.mean_kg_m2),
         fixed(10.0 * r.mean_kg_m2, 1),
@@ -185,10 +186,19 @@ def _stock_cells(r: Any) -> tuple[str, ...]:
     )
 
 
+def _without_blank(table: PageTable) -> PageTable:
+    """A table of stocks without the modelled interval, where none was modelled."""
+    place = table.columns.index("Modelled interval (Tg)")
+    if any(row[place] != MISSING for row in table.rows):
+        return table
+    columns, *rows = (row[:place] + row[place + 1 :] for row in (table.columns, *table.rows))
+    return PageTable(table.caption, columns, tuple(rows), table.left, table.strong)
+
+
 def stocks(rows: pd.DataFrame, whole: tuple[float, float] | None) -> PageTable:
     """Stock of each layer over the whole area."""
     body = [(layer_text(r.top_cm, r.bottom_cm), *_stock_cells(r)) for r in records(rows)]
-    table = made("Stock by layer", ("Layer", *_STOCK_COLUMNS), body)
+    table = _without_blank(made("Stock by layer", ("Layer", *_STOCK_COLUMNS), body))
     strong = [place for place, r in enumerate(records(rows)) if (r.top_cm, r.bottom_cm) == whole and len(rows) > 1]
     return PageTable(table.caption, table.columns, table.rows, table.left, frozenset(strong))
 
@@ -210,7 +220,7 @@ def class_stocks(run: RunFolder) -> list[tuple[str, list[PageTable]]]:
         for top, bottom in layers:
             here = rows[(rows["top_cm"] == top) & (rows["bottom_cm"] == bottom)]
             body = [(_class_name(r.code, r.class_name), *_stock_cells(r)) for r in records(here)]
-            tables.append(made(f"Stock by {by}, {layer_text(top, bottom)}", ("Class", *_STOCK_COLUMNS), body))
+            tables.append(_without_blank(made(f"Stock by {by}, {layer_text(top, bottom)}", ("Class", *_STOCK_COLUMNS), body)))
         found.append((by, tables))
     return found
 

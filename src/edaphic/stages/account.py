@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +11,24 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from edaphic import account, covariates, report
-from edaphic.account import ClassLayer
 from edaphic.account.maps import quantile_names
 from edaphic.covariates import Source, TimedStack
 from edaphic.errors import ModelError
 from edaphic.mapping.names import MapKey, Period, span
 from edaphic.model.fit import interval_name
-from edaphic.recipe import ByPolygons, Comparison, Truth
-from edaphic.stages.covering import build_stack, map_periods, map_year
+from edaphic.recipe import Comparison, Truth
+from edaphic.stages.changing import write_change, write_trend
+from edaphic.stages.comparing import write_products, write_published
+from edaphic.stages.covering import map_periods
+from edaphic.stages.diagnostics import write_diagnostics
+from edaphic.stages.divisions import divisions_of, needed_stack
+from edaphic.stages.ecosystems import Zone, zones_of
 from edaphic.stages.job import FEWEST_WHOLE, Job, grid_of
+from edaphic.stages.totals import ACCOUNTED
 from edaphic.units import in_map_unit
 
-ACCOUNTED = 0.9
-"""Level of the interval whose bounds are added up: that of the maps q05 and q95, which every run has."""
+MODELLED = ("modelled_low_Tg", "modelled_high_Tg")
+"""Interval of a total from realisations, at the level of the bounds beside it."""
 
 
 def stage_account(job: Job, work: Path, partial: Path) -> None:
@@ -34,10 +39,18 @@ def stage_account(job: Job, work: Path, partial: Path) -> None:
     folder = work / "tables"
     folder.mkdir()
     job.say("adding up stocks", 0, 3)
-    if job.target.quantity == "soc_stock":
-        _stocks(job, grid).to_csv(folder / "stocks.csv", index=False, lineterminator="\n")
+    quantity, unit, intervals = job.accounted
+    if quantity == "soc_stock":
+        with_errors(job, _stocks(job, grid)).to_csv(folder / "stocks.csv", index=False, lineterminator="\n")
+        stack = needed_stack(job)
+        write_change(job, grid, stack, work)
+        write_trend(job, grid, stack, work)
+        write_products(job, grid, stack, work)
+        write_published(job, work)
+    for note in write_diagnostics(job, folder):
+        job.say(f"note: {note}", 0, 1)
     job.say("comparing maps", 1, 3)
-    lost = sorted({interval_name(other.layer) for other in (*recipe.compare, *recipe.truth)} - {interval_name(i) for i in job.intervals})
+    lost = sorted({interval_name(other.layer) for other in (*recipe.compare, *recipe.truth)} - {interval_name(i) for i in intervals})
     if lost:
         raise ModelError(
             f"account: maps to compare with over {', '.join(lost)} cm, a depth that too few profiles were observed over; expected at "
@@ -47,7 +60,7 @@ def stage_account(job: Job, work: Path, partial: Path) -> None:
     for other in recipe.compare:
         theirs = _reader(job, other.name, other.path, other.unit, other.layer, grid)
         ours = _maps_of(job, other.layer, _compared(job, other), ("mean",))["mean"]
-        row = account.compare_maps(ours, grid, theirs, other.name, other.layer, unit=job.target.unit, note=other.note)
+        row = account.compare_maps(ours, grid, theirs, other.name, other.layer, unit=unit, note=other.note)
         rows.append({"period": _period_text(job, _compared(job, other)), **row})
     if rows:
         pd.DataFrame(rows).to_csv(folder / "comparison.csv", index=False, lineterminator="\n")
@@ -61,22 +74,69 @@ def stage_account(job: Job, work: Path, partial: Path) -> None:
         pd.DataFrame(truths).to_csv(folder / "truth.csv", index=False, lineterminator="\n")
 
 
+def with_errors(job: Job, stocks: pd.DataFrame) -> pd.DataFrame:
+    """Stocks with the interval of each total from realisations: of correlated errors, or of Monte Carlo where stocks are made of beta."""
+    folder = job.out / "tables"
+    key = ["period", "by", "class", "top_cm", "bottom_cm"]
+    made = _of_beta(folder) if job.recipe.maps.subsoil is not None else _of_scores(folder)
+    known = stocks.assign(**{"class": stocks["class"].astype(str)})
+    out = known.merge(made, on=key, how="left", validate="one_to_one") if len(made) else known.assign(**dict.fromkeys(MODELLED, np.nan))
+    after = list(stocks.columns).index("independent_high_Tg") + 1
+    return out[[*stocks.columns[:after], *MODELLED, *stocks.columns[after:]]]
+
+
+def _of_scores(folder: Path) -> pd.DataFrame:
+    path = folder / "totals.csv"
+    if not path.is_file():
+        return pd.DataFrame()
+    table = pd.read_csv(path, dtype={"class": str, "period": str}, keep_default_na=False, na_values={"modelled_low_Tg": [""]})
+    return table[["period", "by", "class", "top_cm", "bottom_cm", *MODELLED]]
+
+
+def _of_beta(folder: Path) -> pd.DataFrame:
+    path = folder / "monte_carlo_realisations.parquet"
+    if not path.is_file():
+        return pd.DataFrame()
+    drawn = pd.read_parquet(path)
+    tail = (1 - ACCOUNTED) / 2
+    table = drawn.groupby(["by", "class", "layer"], sort=False)["total"].quantile(np.array([tail, 1 - tail])).unstack()
+    table = table.set_axis(list(MODELLED), axis=1).reset_index()
+    depth = table.pop("layer").str.removesuffix(" cm").str.split("-", expand=True).astype(float)
+    return table.assign(period="", top_cm=depth[0], bottom_cm=depth[1])
+
+
 def _stocks(job: Job, grid: GeoBox) -> pd.DataFrame:
     """Stocks for each period, by the classes of that period; then of their mean, which has no quantiles and so no bounds.
 
     The mean is divided by the classes of the last period.
     """
-    stack = build_stack(job) if any(isinstance(division, str) for division in job.recipe.account.by) else None
+    stack = needed_stack(job)
+    if zones := zones_of(job, stack) if stack is not None else []:
+        return _stocks_of_zones(job, grid, stack, zones)
+    _, unit, intervals = job.accounted
     parts = []
     for period in _mapped_periods(job):
         bounded = not _is_mean(job, period)
         stats = ("mean", *(quantile_names(ACCOUNTED) if bounded else ()))
-        maps = {interval: _maps_of(job, interval, period, stats) for interval in job.intervals}
-        divisions = _divisions(job, grid, stack, period if bounded else None)
-        table = account.stock_table(grid, maps, divisions, interval=ACCOUNTED, unit=job.target.unit, bounded=bounded)
+        maps = {interval: _maps_of(job, interval, period, stats) for interval in intervals}
+        divisions = divisions_of(job, grid, stack, period if bounded else None)
+        table = account.stock_table(grid, maps, divisions, interval=ACCOUNTED, unit=unit, bounded=bounded)
         table.insert(0, "period", _period_text(job, period))
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
+
+
+def _stocks_of_zones(job: Job, grid: GeoBox, stack: TimedStack | None, zones: Sequence[Zone]) -> pd.DataFrame:
+    """Stocks of zones that share cells."""
+    _, unit, intervals = job.accounted
+    stats = ("mean", *quantile_names(ACCOUNTED))
+    maps = {zone.code: {interval: _maps_of(job, interval, None, stats, zone.slug) for interval in intervals} for zone in zones}
+    shared = [account.SharedZone(zone.name, zone.code, zone.read, maps[zone.code]) for zone in zones]
+    name = str(job.recipe.model.zones)
+    divisions = [division for division in divisions_of(job, grid, stack, None) if division.name != name]
+    table = account.zoned_stock_table(grid, shared, name, divisions, interval=ACCOUNTED, unit=unit)
+    table.insert(0, "period", "")
+    return table
 
 
 def _mapped_periods(job: Job) -> tuple[Period | None, ...]:
@@ -102,9 +162,12 @@ def _compared(job: Job, other: Comparison | Truth) -> Period | None:
     return periods[-1] if other.period is None or periods == (None,) else other.period
 
 
-def _maps_of(job: Job, interval: tuple[float, float], period: Period | None, stats: tuple[str, ...]) -> dict[str, Path]:
-    """Files of the maps of a layer and a period."""
-    return {stat: job.out / "maps" / f"{job.target.quantity}_{MapKey(stat, interval, period).name}.tif" for stat in stats}
+def _maps_of(
+    job: Job, interval: tuple[float, float], period: Period | None, stats: tuple[str, ...], zone: str = ""
+) -> dict[str, Path]:
+    """Files of the maps of a layer and a period; of a zone, by its name in files."""
+    start = f"{job.accounted[0]}_{zone}_" if zone else f"{job.accounted[0]}_"
+    return {stat: job.out / "maps" / f"{start}{MapKey(stat, interval, period).name}.tif" for stat in stats}
 
 
 def stage_report(job: Job, work: Path, partial: Path) -> None:
@@ -114,29 +177,6 @@ def stage_report(job: Job, work: Path, partial: Path) -> None:
     report.build_report(job.out, work)
 
 
-def _divisions(job: Job, grid: GeoBox, stack: TimedStack | None, period: Period | None) -> list[ClassLayer]:
-    """Divisions; classes of covariates as they were in a period, by default that of the map's one time or the last one."""
-    now = () if stack is None else stack.during(map_year(job, period), job.recipe.covariates.max_gap_years).layers
-    known = {layer.name: layer for layer in now}
-    out = []
-    for division in job.recipe.account.by:
-        if isinstance(division, str):
-            layer = known[division]
-            out.append(ClassLayer(division, layer.read, dict(layer.facts.classes)))
-            continue
-        if isinstance(division, ByPolygons):
-            out.append(_polygons(division.name, job.path(division.path), division.column, grid))
-            continue
-        opened = covariates.open_layer(Source(division.name, job.path(division.path), kind="class", classes=division.classes), grid)
-        out.append(ClassLayer(division.name, opened.read, dict(division.classes)))
-    return out
-
-
-def _polygons(name: str, path: Path, column: str, grid: GeoBox) -> ClassLayer:
-    _, labels = covariates.rasterise(path, column, grid, covariates.Window(0, 0, 1, 1))
-    return ClassLayer(name, lambda window: covariates.rasterise(path, column, grid, window)[0], labels)
-
-
 def _reader(
     job: Job, name: str, path: str, unit: str, layer: tuple[float, float], grid: GeoBox
 ) -> Callable[[covariates.Window], NDArray[np.float32]]:
@@ -144,6 +184,6 @@ def _reader(
     opened = covariates.open_layer(Source(name, job.path(path)), grid)
 
     def read(window: covariates.Window) -> NDArray[np.float32]:
-        return in_map_unit(opened.read(window), unit, layer, job.target.unit).astype(np.float32)
+        return in_map_unit(opened.read(window), unit, layer, job.accounted[1]).astype(np.float32)
 
     return read

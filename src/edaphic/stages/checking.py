@@ -15,8 +15,11 @@ from edaphic import covariates, profiles, recipe
 from edaphic.errors import EdaphicError, RecipeError
 from edaphic.mapping.place import Place
 from edaphic.recipe import ProfileSource, Recipe
+from edaphic.stages.comparing import check_products
 from edaphic.stages.covering import check_years
+from edaphic.stages.delivering import check_deliver
 from edaphic.stages.depth_grids import look_at_grids
+from edaphic.stages.driver_checks import check_drivers
 from edaphic.stages.further import further
 from edaphic.stages.job import grid_of, kinds_of, sources_of
 from edaphic.stages.locating import located
@@ -68,6 +71,8 @@ def _checked(told: Recipe, recipe_path: Path, place: Place) -> Size:
     kinds = kinds_of(told, dated)
     wrong, odd = _check_work(told, recipe_path, grid, kinds, rows[0])
     faults += wrong
+    wrong, more = check_drivers(told, kinds, [reading.table for reading in readings])
+    faults, odd = faults + wrong, odd + more
     raw = pd.concat([reading.table for reading in readings], ignore_index=True)
     of_grids = look_at_grids(told.profiles, raw, lambda value: recipe.address(told, recipe_path, value))
     faults += of_grids.faults
@@ -115,8 +120,10 @@ def _check_work(
     made_faults, made_notes = check_makings(told, recipe_path)
     map_faults, map_notes = check_maps(told, recipe_path, grid)
     drawn_faults, drawn_notes = check_monte_carlo(told, kinds, grid, profile_count)
-    faults = [*_check_names(told, kinds), *made_faults, *_check_others(told, recipe_path, grid), *map_faults, *drawn_faults]
-    return faults, [*made_notes, *map_notes, *drawn_notes]
+    given_faults, given_notes = check_deliver(told, recipe_path, grid)
+    faults = [*_check_names(told, kinds), *check_products(told, recipe_path), *made_faults, *_check_others(told, recipe_path, grid)]
+    faults += [*map_faults, *drawn_faults, *given_faults]
+    return faults, [*made_notes, *map_notes, *drawn_notes, *given_notes]
 
 
 def _check_weights(told: Recipe, readings: Sequence[profiles.SourceRead]) -> list[str]:
@@ -168,6 +175,7 @@ def _check_names(told: Recipe, kinds: Mapping[str, str]) -> list[str]:
     """Names that only the files behind a pattern can tell."""
     asked = [("maps.mask", name) for name in told.maps.mask]
     asked += [("account.by", by) for by in told.account.by if isinstance(by, str)]
+    asked += [("deliver.ecosystems.by", told.deliver.ecosystems.by)] if told.deliver.ecosystems is not None else []
     asked += [("evidence.by", by) for by in told.evidence.by]
     asked += [("evidence.independent.strata", entry.strata) for entry in told.evidence.independent if entry.strata is not None]
     asked += [("model.zones", told.model.zones)] if told.model.zones is not None else []
@@ -190,6 +198,8 @@ def _check_others(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
     rasters = [(entry.name, entry.path) for entry in account.compare] + [(entry.name, entry.path) for entry in told.evidence.products]
     rasters += [(f"truth {i + 1}", entry.path) for i, entry in enumerate(account.truth)]
     rasters += [(by.name, by.path) for by in account.by if isinstance(by, recipe.ByRaster)]
+    rasters += [(f"{by.name} {name}", own.path) for by in account.by if isinstance(by, recipe.ByShares) for name, own in by.shares.items()]
+    rasters += [(f"{product.name} {layer}", path) for product in account.products for layer, path in product.layers.items()]
     others = [covariates.Source(name, recipe.resolve(told, recipe_path, path)) for name, path in rasters]
     faults = covariates.check_sources(others, grid)
     for by in account.by:

@@ -19,6 +19,7 @@ from edaphic.covariates.spectra.scenes import Words
 from edaphic.covariates.stac_items import asset_of, is_item
 from edaphic.recipe import Recipe
 from edaphic.stages.job import sources_of
+from edaphic.stages.licensing import sidecars
 
 TABLES = (".csv", ".gz", ".parquet", ".txt", ".tsv")
 VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".dbf", ".shx", ".prj", ".cpg")
@@ -33,7 +34,10 @@ READ: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "evidence": ("rasters", "maps", "evidence"),
         "maps": ("rasters", "maps"),
         "montecarlo": ("rasters", "maps", "divisions"),
+        "totals": ("rasters", "divisions"),
         "account": ("rasters", "account"),
+        "drivers": ("rasters",),
+        "deliver": ("tables", "by_depth", "making", "rasters", "maps", "account", "evidence", "delivered"),
     }
 )
 """Kinds of files that each stage reads; the others read what the run has made."""
@@ -55,8 +59,7 @@ def inputs_of(told: Recipe, recipe_path: Path, stages: Iterable[str]) -> Inputs:
     named = [name for source in told.profiles.sources for name in (source.horizons, source.sites) if name]
     tables = {file for name in named if (file := recipe.table_file(name)) is not None}
     by_depth = [grid for grid in (told.profiles.bulk_density_grid, told.profiles.coarse_fragments_grid) if grid is not None]
-    account = {entry.path for entry in (*told.account.compare, *told.account.truth)}
-    account |= {by.path for by in told.account.by if not isinstance(by, str)}
+    account = set(recipe.named_for_account(told))
     others = [name for entry in told.evidence.independent for source in entry.sources for name in (source.horizons, source.sites) if name]
     evidence = {file for name in others if (file := recipe.table_file(name)) is not None}
     evidence |= {product.path for product in told.evidence.products}
@@ -68,10 +71,11 @@ def inputs_of(told: Recipe, recipe_path: Path, stages: Iterable[str]) -> Inputs:
         "rasters": rasters,
         "maps": {recipe.resolve(told, recipe_path, name) for name in maps},
         "account": {recipe.resolve(told, recipe_path, name) for name in account},
-        "divisions": {recipe.resolve(told, recipe_path, by.path) for by in told.account.by if not isinstance(by, str)},
+        "divisions": {recipe.resolve(told, recipe_path, name) for by in told.account.by for name in recipe.named_by(by)},
         "evidence": {recipe.resolve(told, recipe_path, name) for name in evidence},
         "by_depth": {recipe.resolve(told, recipe_path, name) for grid in by_depth for name in grid.layers.values()},
         "making": set().union(*making.values()),
+        "delivered": _delivered(told, recipe_path, rasters),
     }
     belonging = {path: members(path) for path in set().union(*paths.values())}
 
@@ -82,6 +86,13 @@ def inputs_of(told: Recipe, recipe_path: Path, stages: Iterable[str]) -> Inputs:
         {stage: whole(path for kind in READ.get(stage, ()) for path in paths[kind]) for stage in stages},
         {part: whole(files) for part, files in making.items()},
     )
+
+
+def _delivered(told: Recipe, recipe_path: Path, rasters: set[Path]) -> set[Path]:
+    """The grid of a package, and STAC items beside rasters: they may tell a licence."""
+    asked = told.deliver.gsocmap
+    given = set() if asked is None or asked.grid is None else {recipe.resolve(told, recipe_path, asked.grid)}
+    return given | (sidecars(rasters) if told.deliver.asked else set())
 
 
 def _making(told: Recipe, recipe_path: Path, rasters: set[Path]) -> dict[str, set[Path]]:

@@ -29,6 +29,7 @@ from edaphic.recipe import (
     resolve,
     whole_layer,
 )
+from edaphic.recipe.cited import without_citations
 
 FEWEST_WHOLE = 50
 """Fewest profiles observed over all layers that the whole depth is mapped from."""
@@ -66,6 +67,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "model",
         "evidence",
         "maps.monte_carlo",
+        "maps.shares",
+        "maps.subsoil",
         "maps.mask",
         "maps.masks",
         "maps.only_applicable",
@@ -75,8 +78,23 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "maps.encoding",
         "account.by",
     ),
+    "totals": (
+        "name",
+        "seed",
+        "grid",
+        "profiles",
+        "covariates",
+        "model",
+        "evidence",
+        "maps",
+        "account.by",
+        "account.total",
+        "account.change",
+    ),
     "account": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account"),
-    "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "report"),
+    "drivers": ("seed", "grid", "profiles", "covariates", "model", "evidence", "drivers"),
+    "deliver": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "deliver"),
+    "report": ("name", "grid", "profiles", "covariates", "model", "evidence", "maps", "account", "drivers", "report"),
 }
 """Sections of the recipe, or keys of them, that a stage heeds."""
 
@@ -87,9 +105,11 @@ APART: Mapping[str, tuple[str, ...]] = {"maps": ("monte_carlo",)}
 def heeded(recipe: Recipe, parts: Sequence[str]) -> dict[str, object]:
     """What a recipe says under some sections or keys.
 
-    What only climate zones are made of counts only where they are made.
+    What only climate zones are made of counts only where they are made, licences and citations only where they are handed over.
     """
     told = recipe.model_dump(mode="json")
+    if "deliver" not in parts:
+        told = without_citations(told)
     found: dict[str, object] = {}
     for part in parts:
         section, _, key = part.partition(".")
@@ -165,6 +185,13 @@ class Job:
     def intervals(self) -> tuple[tuple[float, float], ...]:
         """Layers, then the whole."""
         return self.layers + ((self.whole,) if self.whole else ())
+
+    @property
+    def accounted(self) -> tuple[str, str, tuple[tuple[float, float], ...]]:
+        """What is accounted for and compared: quantity and unit of the maps, and their intervals. With beta, the stocks made of it."""
+        if self.recipe.maps.subsoil is not None:
+            return "soc_stock", "kg/m2", self.recipe.maps.subsoil.intervals
+        return self.target.quantity, self.target.unit, self.intervals
 
     @property
     def levels(self) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edaphic import recipe
 from edaphic.covariates import labelled_source
 from edaphic.errors import EdaphicError
-from edaphic.recipe import ByPolygons, ByRaster, GridRegion, Loc, Recipe
+from edaphic.recipe import ByPolygons, ByRaster, ByShares, GridRegion, Loc, Recipe
 from edaphic.stages.job import sources_of
 
 
@@ -42,6 +42,8 @@ def _places(told: Recipe, recipe_path: Path) -> Iterator[tuple[str, Loc]]:
         loc: Loc = ("account", "by", place)
         if isinstance(by, ByRaster):
             yield f"{by.name}: ", loc
+        if isinstance(by, ByShares):
+            yield from ((f"{by.name} {name}: ", (*loc, "shares", name)) for name in by.shares)
         if isinstance(by, ByPolygons):
             path = recipe.resolve(told, recipe_path, by.path)
             for start in (f"{path}: ", f"account.by {by.name}: "):
@@ -49,6 +51,8 @@ def _places(told: Recipe, recipe_path: Path) -> Iterator[tuple[str, Loc]]:
             yield f"account.by {by.name}: {path}: no column {by.column!r};", (*loc, "column")
     for place, other in enumerate(told.account.compare):
         yield f"{other.name}: ", ("account", "compare", place)
+    for place, own in enumerate(told.account.products):
+        yield from ((f"{own.name} {layer}: ", ("account", "products", place, "layers", layer)) for layer in own.layers)
     for place, _ in enumerate(told.account.truth):
         yield f"truth {place + 1}: ", ("account", "truth", place)
     for place, product in enumerate(told.evidence.products):

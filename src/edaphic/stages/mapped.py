@@ -20,7 +20,8 @@ from edaphic.mapping.predict import Calibration, TileWork
 from edaphic.model.artefact import Kit
 from edaphic.recipe import GridRegion, MapMask, Recipe, is_elsewhere, resolve
 from edaphic.stages.covering import map_periods, map_year
-from edaphic.stages.job import Job
+from edaphic.stages.ecosystems import share_faults, share_sources
+from edaphic.stages.job import Job, sources_of
 from edaphic.units import height_unit
 from edaphic.validate.applicability import Applicability
 
@@ -98,6 +99,9 @@ def check_maps(told: Recipe, recipe_path: Path, grid: GeoBox) -> tuple[list[str]
                 covariates.check_overlap(_place(told, recipe_path, entry.path), grid)
             except EdaphicError as fault:
                 faults += [f"maps.masks {entry.name}: {line}" for line in fault.faults]
+    zones = [entry.source for entry in sources_of(told, recipe_path) if told.maps.shares and entry.source.name == told.model.zones]
+    if zones and not covariates.check_sources(zones[:1], grid):
+        faults += share_faults(told, covariates.facts(zones[0]).classes)
     if faults:
         return faults, []
     doubts, notes = covariates.nodata_doubts(covariates.Stack(grid, tuple(covariates.open_any(source, grid) for source in sources)))
@@ -141,6 +145,7 @@ def _rasters(told: Recipe, recipe_path: Path) -> Iterator[Source]:
             yield _mask_source(told, recipe_path, entry)
     if told.maps.bedrock is not None:
         yield _bedrock_source(told, recipe_path)
+    yield from share_sources(told, recipe_path)
 
 
 def _place(told: Recipe, recipe_path: Path, path: str) -> Path | str:

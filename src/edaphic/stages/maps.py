@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edaphic.covariates import TimedStack
 from edaphic.covariates.band_statistics import bounded_cache
 from edaphic.errors import ModelError
 from edaphic.mapping.engine import run_tiles
@@ -17,11 +18,12 @@ from edaphic.mapping.plan import plan_tiles
 from edaphic.mapping.predict import TileWork
 from edaphic.mapping.stac import statistics_of
 from edaphic.mapping.store import TileStore, Work, kept_size
-from edaphic.mapping.write import BandWriter, MapInfo, publish, style_together, write_catalog
+from edaphic.mapping.write import BESIDE, BandWriter, MapInfo, publish, style_together, write_catalog
 from edaphic.model import artefact
 from edaphic.model.soil import Interval, interval_name
 from edaphic.progress import Say
 from edaphic.stages.covering import build_stack, map_periods, notes_of_year
+from edaphic.stages.ecosystems import Zone, of_zone, stock_keys, stock_maps, work_of_zone, zones_of
 from edaphic.stages.job import PARTS, Job, sampled_years, write_json
 from edaphic.stages.mapped import tile_work
 
@@ -51,7 +53,37 @@ def stage_maps(job: Job, work: Path, partial: Path) -> None:
 
     task = MapTask(tiles, job.recipe.name, info, job.recipe.maps.encoding, job.recipe.maps.window)
     summary = write_maps(task, partial, folder, partial.name, job.place, job.workers, job.say)
-    write_json(folder / "summary.json", summary)
+    more = _write_of_zones(job, kit, timed, task, partial, folder) if job.recipe.maps.shares or job.recipe.maps.subsoil else {}
+    if more:
+        write_catalog(folder, sorted(folder.glob("*.tif")), name="maps", title=job.recipe.name)
+    write_json(folder / "summary.json", summary | more)
+
+
+def _write_of_zones(job: Job, kit: artefact.Kit, timed: TimedStack, task: MapTask, partial: Path, folder: Path) -> dict[str, Any]:
+    """Maps of each zone that has a share, and of stocks below the topsoil; counts of cells by zone."""
+    counts: dict[str, Any] = {}
+    zones = zones_of(job, timed)
+    for zone in zones:
+        quantity = job.target.quantity
+
+        def info(key: MapKey, zone: Zone = zone, quantity: str = quantity) -> MapInfo:
+            return of_zone(task.info(key), quantity, zone)
+
+        own = replace(task, tiles=work_of_zone(task.tiles, zone, str(job.recipe.model.zones)), info=info)
+        counts[zone.name] = write_maps(own, partial / zone.slug, folder, f"{partial.name} {zone.slug}", job.place, job.workers, job.say)
+    for one in [*zones, None]:
+        infos = {key: stock_info(job, *key, kit.sha256, one) for key in stock_keys(job)}
+        if infos:
+            stock_maps(job, timed.grid, folder, infos, one)
+    return {"zones": counts} if counts else {}
+
+
+def stock_info(job: Job, stat: str, interval: tuple[float, float], model_sha256: str, zone: Zone | None) -> MapInfo:
+    """What is said of a map of stocks that was made of beta and the topsoil."""
+    info = map_info(job, interval, stat, None, model_sha256, quantity="soc_stock", unit="kg/m2")
+    text = f"{info.description} Made of the maps of beta and of the stock of the topsoil."
+    own = replace(info, description=text)
+    return own if zone is None else of_zone(own, "soc_stock", zone)
 
 
 @dataclass(frozen=True)
@@ -149,7 +181,7 @@ def write_map(store: TileStore, array: str, work: Work, info: MapInfo, folder: P
             for tile, values in store.read(array, work):
                 writer.write(tile, values)
         publish(temporary, final, info, store.plan.grid, encoding=encoding, threads=threads)
-        store.finish(info.name, final, final.with_suffix(".qml"), final.with_suffix(".json"), arrays=[array])
+        store.finish(info.name, final, *(final.with_suffix(ending) for ending in BESIDE), arrays=[array])
     store.drop(array)
     store.hand_over(info.name, folder)
     return folder / f"{info.name}.tif"
@@ -227,6 +259,16 @@ def _notes(tiles: TileWork, summary: Mapping[str, Any]) -> list[str]:
     return notes
 
 
+def tags_of(job: Job, stage: str = "maps") -> dict[str, str]:
+    """Where the maps of a stage come from."""
+    return {
+        "EDAPHIC_VERSION": job.version,
+        "EDAPHIC_RECIPE_SHA256": job.hash_of(PARTS[stage]),
+        "EDAPHIC_SEED": str(job.recipe.seed),
+        "EDAPHIC_MODEL": job.recipe.model.name,
+    }
+
+
 def map_info(
     job: Job,
     interval: tuple[float, float],
@@ -234,24 +276,21 @@ def map_info(
     period: Period | None = None,
     model_sha256: str = "",
     sampled: Period | None = None,
+    *,
+    quantity: str | None = None,
+    unit: str | None = None,
 ) -> MapInfo:
     """What is said of a map. Without ``period`` it is the map of the recipe's one time, or of the last of its periods.
 
-    ``sampled``: years of the profiles, where those are not in the run.
+    ``sampled``: years of the profiles, where those are not in the run. ``quantity`` and ``unit``: those of the target unless given.
     """
     periods = map_periods(job)
     period = periods[-1] if period is None else period
-    what, unit = WHAT[job.target.quantity], job.target.unit
+    quantity, unit = quantity or job.target.quantity, unit or job.target.unit
+    what = WHAT[quantity]
     words = words_of(stat, unit)
     title = f"{what}, {interval_name(interval)} cm, {words.title}"
-    tags = {
-        "EDAPHIC_VERSION": job.version,
-        "EDAPHIC_RECIPE_SHA256": job.hash_of(PARTS["maps"]),
-        "EDAPHIC_SEED": str(job.recipe.seed),
-        "EDAPHIC_STATISTIC": stat,
-        "EDAPHIC_LAYER_CM": interval_name(interval),
-        "EDAPHIC_MODEL": job.recipe.model.name,
-    }
+    tags = {**tags_of(job), "EDAPHIC_STATISTIC": stat, "EDAPHIC_LAYER_CM": interval_name(interval)}
     if model_sha256:
         tags["EDAPHIC_MODEL_SHA256"] = model_sha256
     if period is not None:
@@ -262,7 +301,7 @@ def map_info(
         title += f" (mean of {len(periods)} periods)"
     own_unit = unit if words.own_unit else "1"
     return MapInfo(
-        name=f"{job.target.quantity}_{MapKey(stat, interval, period).name}",
+        name=f"{quantity}_{MapKey(stat, interval, period).name}",
         title=title,
         unit=own_unit,
         description=f"{job.recipe.name}: {title[0].lower()}{title[1:]}, {own_unit}. {words.meaning}",

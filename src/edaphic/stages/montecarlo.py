@@ -14,24 +14,22 @@ from odc.geo.geobox import GeoBox
 from edaphic import covariates
 from edaphic.covariates import Source, TimedStack
 from edaphic.covariates.band_statistics import bounded_cache
-from edaphic.errors import EdaphicError, ModelError
-from edaphic.files import write_text
+from edaphic.errors import ModelError
 from edaphic.mapping.drawing import Draws, Error, Residuals, residuals_of
 from edaphic.mapping.engine import run_tiles
-from edaphic.mapping.montecarlo import Land, MonteWork, array_name, room_of_blocks
+from edaphic.mapping.montecarlo import Below, Land, MonteWork, room_of_blocks
 from edaphic.mapping.noise import Noise
 from edaphic.mapping.plan import plan_tiles
+from edaphic.mapping.predict import TileWork
 from edaphic.mapping.regional import Division, Regions, Totals, mean_cell_m2, total_tables
-from edaphic.mapping.room import on_disk
 from edaphic.mapping.store import TileStore, kept_size
 from edaphic.mapping.write import MapInfo, write_catalog
 from edaphic.model import artefact
-from edaphic.model.bootstrap import Resampling, bootstrap_model, load_means, save_means
-from edaphic.model.learning import row_weights
 from edaphic.model.zones import AnyModel, ZonedModel, base_of
-from edaphic.recipe import ByPolygons, MonteCarlo, Recipe
+from edaphic.recipe import ByPolygons, ByShares, MonteCarlo, Recipe
 from edaphic.stages.covering import build_stack, map_year
-from edaphic.stages.folding import learner_of, training
+from edaphic.stages.ecosystems import TOPSOIL, Zone, of_zone, share_sources, work_of_zone, zones_of
+from edaphic.stages.growing import grow_forests
 from edaphic.stages.job import PARTS, Job, points_of, write_json
 from edaphic.stages.mapped import tile_work
 from edaphic.stages.maps import map_info, write_map
@@ -53,7 +51,9 @@ def stage_montecarlo(job: Job, work: Path, partial: Path) -> None:
         residuals, more = _residuals(job, kit.model)
         notes += more
     notes += _notes(job, told)
-    forests, poor = _grow(job, told, kit.model, points, kinds, partial / "forests")
+    forests, poor = grow_forests(
+        job, kit.model, points, kinds, partial / "forests", told.grown, told.trees, "maps.monte_carlo"
+    )
     notes += [f"Monte Carlo: zone {zone}: too few rows in {n} of {len(forests)} samples; the forest of all answers" for zone, n in poor]
     for note in notes:
         job.say(f"note: {note}", 0, 1)
@@ -62,10 +62,7 @@ def stage_montecarlo(job: Job, work: Path, partial: Path) -> None:
     noise = Noise(grid, job.recipe.seed, None if told.independent else told.range_km)
     monte = MonteWork(
         grid=grid,
-        reader=Land(
-            _without_forests(kit.model), tiles.stacks[-1], tiles.class_masks, tiles.masks, tiles.region, tiles.bedrock,
-            tiles.applicability if tiles.only_applicable else None,
-        ),
+        reader=_land(kit.model, tiles),
         covariates=kit.model.covariates,
         target=kit.model.target,
         layers=kit.model.layers,
@@ -80,12 +77,24 @@ def stage_montecarlo(job: Job, work: Path, partial: Path) -> None:
         levels=told.levels,
         relative_width=told.relative_width,
         room=room_of_blocks(job.place),
-    )  # fmt: skip
-    store = _compute(job, monte, partial / "tiles", partial.name)
-    _write_maps(job, monte, store, work / "maps" / "monte_carlo", kit.sha256)
-    for note in store.notes:  # of tiles that were damaged on disk
-        job.say(f"note: {note}", 0, 1)
-    below = _write_tables(job, monte, store, work / "tables")
+        below=_below(job, grid),
+    )
+    zones: list[Zone | None] = [*zones_of(job, timed)]
+    parts: list[tuple[Zone | None, TileStore]] = []
+    folder = work / "maps" / "monte_carlo"
+    folder.mkdir(parents=True)
+    for zone in zones or [None]:
+        own, name = monte, "tiles"
+        if zone is not None:
+            land = _land(kit.model, work_of_zone(tiles, zone, str(job.recipe.model.zones)))
+            own, name = replace(monte, reader=land, share=zone), f"tiles-{zone.slug}"
+        store = _compute(job, own, partial / name, f"{partial.name}{'' if zone is None else f' {zone.slug}'}")
+        _write_maps(job, own, store, folder, kit.sha256, zone)
+        for note in store.notes:  # of tiles that were damaged on disk
+            job.say(f"note: {note}", 0, 1)
+        parts.append((zone, store))
+    write_catalog(folder, sorted(folder.glob("*.tif")), name="monte-carlo", title=f"{job.recipe.name}: Monte Carlo")
+    below = _write_tables(job, monte, parts, work / "tables")
     if below:
         notes.append(f"Monte Carlo: {below:.2%} of the values with residuals were below zero and are zero; means are that much too high")
         job.say(f"note: {notes[-1]}", 0, 1)
@@ -94,6 +103,24 @@ def stage_montecarlo(job: Job, work: Path, partial: Path) -> None:
     facts["realisations"] = told.realisations
     facts |= {"range_km": monte.noise.range_km, "residual": told.residual, "residual_range_km": monte.residual_noise.range_km}
     write_json(work / "tables" / "monte_carlo.json", facts | {"levels": list(told.levels), "below_zero": below, "notes": notes})
+
+
+def _land(model: AnyModel, tiles: TileWork) -> Land:
+    """The cells that the maps have."""
+    return Land(
+        _without_forests(model), tiles.stacks[-1], tiles.class_masks, tiles.masks, tiles.region, tiles.bedrock,
+        tiles.applicability if tiles.only_applicable else None, tiles.fixed,
+    )  # fmt: skip
+
+
+def _below(job: Job, grid: GeoBox) -> Below | None:
+    """Stocks that are made of beta."""
+    told = job.recipe.maps.subsoil
+    if told is None:
+        return None
+    source = next(source for source in share_sources(job.recipe, job.recipe_path) if source.name == TOPSOIL)
+    layer = covariates.open_any(source, grid)
+    return Below(layer, told.topsoil.unit, told.topsoil.layer, told.topsoil.relative_sd, told.intervals)
 
 
 def check_inputs(told: Recipe, kinds: Mapping[str, str]) -> list[str]:
@@ -204,37 +231,6 @@ def _residuals(job: Job, model: AnyModel) -> tuple[Residuals, list[str]]:
     return residuals_of(held, base.layers, base.target, base.depth_correlation if known else None)
 
 
-def _grow(
-    job: Job, told: MonteCarlo, model: AnyModel, points: pd.DataFrame, kinds: Mapping[str, str], folder: Path
-) -> tuple[tuple[Path, ...], list[tuple[int, int]]]:
-    """Bootstrap forests, each in a file, and the zones too poor for one with how often. Files of an interrupted run are taken if whole."""
-    folder.mkdir(exist_ok=True)
-    table = training(job, points)
-    table = table.take(np.flatnonzero(table.interval < len(model.layers)))
-    base = base_of(model)
-    weights = row_weights(learner_of(job, kinds), table, points[list(base.covariates)], base.settings)
-    given = Resampling(table, points, kinds, model, weights, told.trees, job.recipe.seed, job.recipe.model.classes)
-    paths = tuple(folder / f"forest_{number:05d}.npz" for number in range(told.grown))
-    for number, path in enumerate(paths):
-        if path.exists() and path.with_suffix(".txt").exists():
-            try:
-                load_means(path)
-            except ModelError:
-                job.say(f"note: bootstrap forest {number + 1} is damaged on disk; it is grown again", 0, 1)
-            else:
-                continue
-        job.say(f"growing bootstrap forest {number + 1} of {len(paths)}", number, len(paths))
-        try:
-            found, poor = bootstrap_model(given, number, job.workers)
-        except EdaphicError as fault:
-            raise ModelError([f"maps.monte_carlo: bootstrap forest {number + 1}: {line}" for line in fault.faults]) from fault
-        with on_disk(folder):
-            write_text(path.with_suffix(".txt"), " ".join(map(str, poor)))
-            save_means(path, found)
-    zones = [int(zone) for path in paths for zone in path.with_suffix(".txt").read_text(encoding="utf-8").split()]
-    return paths, [(zone, zones.count(zone)) for zone in sorted(set(zones))]
-
-
 def _without_forests(model: AnyModel) -> AnyModel:
     """A model that only knows its covariates."""
     if isinstance(model, ZonedModel):
@@ -249,7 +245,9 @@ def _divisions(job: Job, timed: TimedStack) -> tuple[Division, ...]:
     known = {layer.name: layer for layer in timed.during(map_year(job), job.recipe.covariates.max_gap_years).layers} if needed else {}
     out = []
     for division in by:
-        if isinstance(division, str):
+        if isinstance(division, ByShares):
+            job.say(f"note: Monte Carlo: {division.name}: no totals by shares of cells, other than those of maps.shares", 0, 1)
+        elif isinstance(division, str):
             out.append(Division(division, dict(known[division].facts.classes), known[division]))
         elif isinstance(division, ByPolygons):
             path = job.path(division.path)
@@ -268,6 +266,7 @@ def _compute(job: Job, monte: MonteWork, folder: Path, key: str) -> TileStore:
     if isinstance(land, Land):
         layers += [*land.stack.layers, *(mask.layer for mask in land.masks if mask.layer is not None)]
         layers += [] if land.bedrock is None else [land.bedrock.layer]
+        layers += [] if monte.below is None else [monte.below.topsoil]
     plan = plan_tiles(
         monte.grid,
         layers,
@@ -285,36 +284,59 @@ def _compute(job: Job, monte: MonteWork, folder: Path, key: str) -> TileStore:
     return store
 
 
-def _write_maps(job: Job, monte: MonteWork, store: TileStore, folder: Path, model_sha256: str) -> None:
-    folder.mkdir(parents=True)
-    asked = [(interval, stat) for interval in monte.intervals for stat in monte.stats]
-    written = []
+def _write_maps(job: Job, monte: MonteWork, store: TileStore, folder: Path, model_sha256: str, zone: Zone | None) -> None:
+    asked = [(made, stat) for made in monte.made for stat in monte.stats]
     with bounded_cache():
-        for number, (interval, stat) in enumerate(asked):
+        for number, ((quantity, interval), stat) in enumerate(asked):
             job.say("writing Monte Carlo maps", number, len(asked))
-            info, name = _info(job, interval, stat, model_sha256), array_name(stat, interval)
-            written.append(write_map(store, name, monte, info, folder, job.recipe.maps.encoding, job.workers))
-    write_catalog(folder, written, name="monte-carlo", title=f"{job.recipe.name}: Monte Carlo")
+            info = _info(job, quantity, interval, stat, model_sha256)
+            own = info if zone is None else of_zone(info, quantity, zone)
+            write_map(store, monte.name_of(stat, quantity, interval), monte, own, folder, job.recipe.maps.encoding, job.workers)
 
 
-def _info(job: Job, interval: tuple[float, float], stat: str, model_sha256: str) -> MapInfo:
-    info = map_info(job, interval, stat, None, model_sha256)
+def _info(job: Job, quantity: str, interval: tuple[float, float], stat: str, model_sha256: str) -> MapInfo:
+    unit = job.target.unit if quantity == job.target.quantity else "kg/m2"
+    info = map_info(job, interval, stat, None, model_sha256, quantity=quantity, unit=unit)
     return replace(info, tags={**info.tags, "EDAPHIC_RECIPE_SHA256": job.hash_of(PARTS["montecarlo"])})
 
 
-def _write_tables(job: Job, monte: MonteWork, store: TileStore, folder: Path) -> float:
-    """Totals of all tiles; the share of values that residuals brought below zero."""
+def _write_tables(job: Job, monte: MonteWork, parts: Sequence[tuple[Zone | None, TileStore]], folder: Path) -> float:
+    """Totals of all tiles; the share of values that residuals brought below zero.
+
+    Zones that share cells have the same draws: their totals add up realisation by realisation.
+    """
     folder.mkdir(exist_ok=True)
-    totals = Totals((len(monte.intervals), monte.draws.realisations + len(monte.levels) + 1))
+    totals = Totals((len(monte.made), monte.draws.realisations + len(monte.levels) + 1))
     cells = below = 0
-    for facts in store.facts():
-        totals.add_facts(facts["totals"])
-        cells, below = cells + facts["cells"], below + facts["below_zero"]
+    regions, name = monte.regions, str(job.recipe.model.zones)
+    for zone, store in parts:
+        own = Totals(totals.shape)
+        for facts in store.facts():
+            own.add_facts(facts["totals"])
+            cells, below = cells + facts["cells"], below + facts["below_zero"]
+        for group, sums in own.sums.items():
+            if zone is None or group[0] != name:
+                totals.add(group, own.cells[group], sums)
+            if zone is not None and group[0] == "all":
+                totals.add((name, str(zone.code)), own.cells[group], sums)
+    if zones := {zone.code: zone.name for zone, _ in parts if zone is not None}:
+        others = tuple(division for division in regions.divisions if division.name != name)
+        regions = replace(regions, divisions=(Division(name, zones), *others))
+    count = len(monte.intervals)
     stock = job.target.quantity == "soc_stock"
-    drawn, said = total_tables(totals, monte.regions, monte.intervals, monte.levels, stock=stock)
-    drawn.assign(unit="Tg" if stock else job.target.unit).to_parquet(folder / "monte_carlo_realisations.parquet", index=False)
-    said.to_csv(folder / "monte_carlo.csv", index=False, lineterminator="\n")
+    own_rows, of_stocks = totals.rows(slice(0, count)), totals.rows(slice(count, None))
+    drawn, said = total_tables(own_rows, regions, monte.intervals, monte.levels, stock=stock)
+    if monte.below is not None:
+        _save(folder, "monte_carlo_beta", drawn.assign(unit=job.target.unit), said)
+        drawn, said = total_tables(of_stocks, regions, monte.below.intervals, monte.levels, stock=True)
+        stock = True
+    _save(folder, "monte_carlo", drawn.assign(unit="Tg" if stock else job.target.unit), said)
     return float(below / max(1, cells * len(monte.layers) * monte.draws.realisations))
+
+
+def _save(folder: Path, name: str, drawn: pd.DataFrame, said: pd.DataFrame) -> None:
+    drawn.to_parquet(folder / f"{name}_realisations.parquet", index=False)
+    said.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def _write_inputs(errors: Sequence[Error], model: AnyModel, folder: Path) -> None:

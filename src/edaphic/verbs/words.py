@@ -8,14 +8,10 @@ from dataclasses import replace
 from edaphic.errors import TableError
 from edaphic.profiles import BASES, ROLES, UNITLESS, Column
 from edaphic.profiles.reading.columns import WITH_BASIS
-from edaphic.recipe import read_layer
+from edaphic.recipe import DEPTHS, layer_text, read_layer
 from edaphic.units import units_of
 
-PRESETS = {
-    "gsm": "0-5,5-15,15-30,30-60,60-100,100-200",
-    "gsoc": "0-30",
-    "ipcc": "0-30",
-}
+PRESETS = {name: ",".join(map(layer_text, layers)) for name, layers in DEPTHS.items()}
 """Layers by name: GlobalSoilMap; the global soil organic carbon map; the default depth of inventories."""
 
 

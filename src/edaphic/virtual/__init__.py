@@ -17,18 +17,37 @@ The place lies in the open Adriatic, so that nobody takes it for a real one.
 :func:`landscape`, :func:`sample` and :func:`write` make that place and its files: the demo. :mod:`edaphic.virtual.world` is plainer and
 much faster: landscapes by the hundred, made to judge the methods themselves. The function ``landscape`` lives in ``land.py``: a file of
 its own name would hide it.
+
+:data:`LANDSCAPES` are three more, each of the structure of a published product, with what real data of that kind never have together: a
+truth.
 """
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from edaphic.virtual.files import write
 from edaphic.virtual.land import CRS, DISTRICTS, LAND_COVER, PARENT_MATERIAL, Landscape, landscape
+from edaphic.virtual.plateau_files import write_plateau
 from edaphic.virtual.sampling import FAULTS, NUGGET, Pedons, dig, sample
 from edaphic.virtual.sampling import _laboratory as _laboratory
+from edaphic.virtual.spacetime_files import write_space_time
+from edaphic.virtual.subsoil_files import write_beta_subsoil
+
+LANDSCAPES: Mapping[str, Callable[[Path, int, str], object]] = MappingProxyType(
+    {"space-time": write_space_time, "beta-subsoil": write_beta_subsoil, "plateau-3d": write_plateau}
+)
+"""Functions that write raw files and truth into a folder, from a seed and a size (one of ``LAND_SIZES``)."""
+
+LAND_SIZES = ("small", "full")
 
 __all__ = [
     "CRS",
     "DISTRICTS",
     "FAULTS",
+    "LANDSCAPES",
     "LAND_COVER",
+    "LAND_SIZES",
     "NUGGET",
     "PARENT_MATERIAL",
     "Landscape",
@@ -37,4 +56,7 @@ __all__ = [
     "landscape",
     "sample",
     "write",
+    "write_beta_subsoil",
+    "write_plateau",
+    "write_space_time",
 ]

@@ -65,14 +65,14 @@ def write(
             (values, transform), crs = _to_degrees(land, values), "EPSG:4326"
         stored = (values - offset) / factor
         stored = np.where(np.isnan(stored), nodata, stored if dtype == "float32" else np.round(stored)).astype(dtype)
-        _write_raster(folder / "covariates" / f"{name}.tif", stored, crs, transform, nodata, unit, factor, offset)
+        write_raster(folder / "covariates" / f"{name}.tif", stored, crs, transform, nodata, unit, factor, offset)
     for top, bottom in truth_layers:
         stock = land.true_stock_kg_m2(top, bottom).astype(np.float32)
         path = folder / "truth" / f"true_soc_stock_{top:g}-{bottom:g}cm.tif"
-        _write_raster(path, stock, land.crs, land.transform, np.nan, "kg/m2")
+        write_raster(path, stock, land.crs, land.transform, np.nan, "kg/m2")
 
 
-def _write_raster(
+def write_raster(
     path: Path,
     stored: NDArray[np.generic],
     crs: str,

@@ -199,6 +199,8 @@ def _rms(error: Floats) -> float:
 
 
 def _fitted(inputs: Floats, truth: Floats, engine: str, seed: int) -> Any:
+    # The bins of a predictor that no row has cannot be made; a constant is never split either.
+    inputs = np.where(np.isfinite(inputs).any(axis=0), inputs, 0.0)
     if engine == "xgboost":
         # Sums of gradients depend on how rows are dealt out to threads: one thread, the same bits everywhere.
         model = xgboost.XGBRegressor(

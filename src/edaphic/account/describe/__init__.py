@@ -1,0 +1,1 @@
+"""Descriptions of samples and maps: histograms, transects, shares, biomes, series."""

@@ -1,0 +1,1 @@
+"""Other products: on our grid, depth and unit; how they agree."""

@@ -1,0 +1,1 @@
+"""The error of totals: realisations of errors that are alike over some distance."""
