@@ -17,8 +17,11 @@ PROFILES = ("profiles_world", "duplicates", "spline", "spline_error", "beta", "g
 COVARIATES = ("terrain_local", "terrain_flow", "climate", "composites", "sampling")
 EVIDENCE = ("engines", "subset_search", "knndm", "applicability", "nested", "judge", "real_data")
 MAPPING = ("scale", "cluster", "faults", "monte_carlo")
-ORDER = ("traverse", *PROFILES, *COVARIATES, *EVIDENCE, *MAPPING, "macedonia", "edgeroi", "demo_seeds")
-PAGES = ("traverse", *PROFILES, *COVARIATES, *EVIDENCE, "scale_wide", *MAPPING, "macedonia", "macedonia_content", "edgeroi", "demo_seeds")
+ACCOUNTS = ("totals", "paths", "global_recipe")
+ORDER = ("traverse", *PROFILES, *COVARIATES, *EVIDENCE, *MAPPING, *ACCOUNTS, "macedonia", "edgeroi", "demo_seeds")
+PAGES = (
+    "traverse", *PROFILES, *COVARIATES, *EVIDENCE, "scale_wide", *MAPPING, *ACCOUNTS, "macedonia", "macedonia_content", "edgeroi", "demo_seeds",
+)  # fmt: skip
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio")
 NOISE = (
     "Times are those of one machine whose cores were shared with other work; they move by tens of percent from run to run. Ratios "

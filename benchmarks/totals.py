@@ -18,13 +18,10 @@ come; the same command goes on.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from affine import Affine
-from common import RESULTS, markdown, save
+from common import arguments, markdown, save
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
@@ -236,9 +233,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Go on where the table of results ends."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--landscapes", type=int, default=250, help="for each survey (default 250)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     told = parser.parse_args()
     path = told.results / "totals_landscapes.csv"
     done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["survey", "seed"])
