@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from edaphic.account.maps import Layer, Reader, check_shape, open_maps
@@ -26,6 +28,29 @@ from edaphic.account.totals import (
 )
 from edaphic.covariates.grid import cell_area_m2, windows
 from edaphic.errors import RasterError
+
+
+def check_whole(shares: NDArray[np.float64], names: Sequence[str], where: object) -> None:
+    """Refuse shares (zones, height, width) above 1, or of more than a whole cell together.
+
+    Raises
+    ------
+    RasterError
+    """
+    faults = [
+        f"share of {name}: up to {own.max():g} in {where}; expected shares from 0 to 1 (is % the unit?)"
+        for name, own in zip(names, shares, strict=True)
+        if own.size and own.max() > 1 + ROOM
+    ]
+    together = shares.sum(axis=0)
+    if not faults and together.size and together.max() > 1 + ROOM:
+        faults = [f"shares of {', '.join(names)}: up to {together.max():.3g} together in {where}; expected a whole cell at most"]
+    if faults:
+        raise RasterError(faults)
+
+
+ROOM = 0.005
+"""By how much shares may exceed a whole cell: rounding of maps."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +116,26 @@ def zoned_stock_table(
     if others := [by.name for by in classes if isinstance(by, ShareLayer)]:
         raise RasterError([f"class layer {name}: shares of cells beside zones that share cells; expected one of them" for name in others])
     sums = Sums(7)
-    for zone in zones:
-        with open_maps(named_paths(zone.maps, interval), grid, unit) as readers:
-            for window in windows(grid, window_size):
-                share = check_shape(np.asarray(zone.share(window), dtype=np.float64), window, f"share of {zone.name}").ravel()
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_maps(named_paths(zone.maps, interval), grid, unit)) for zone in zones]
+        for window in windows(grid, window_size):
+            shares = [check_shape(np.asarray(zone.share(window), dtype=np.float64), window, f"share of {zone.name}") for zone in zones]
+            check_whole(np.stack(shares), [zone.name for zone in zones], window)
+            area, counted = cell_area_m2(grid, window).ravel(), np.zeros((len(layers), window.height * window.width), dtype=bool)
+            for zone, readers, share in zip(zones, opened, (own.ravel() for own in shares), strict=True):
                 part = np.flatnonzero(share > 0)
-                area = (cell_area_m2(grid, window).ravel() * share)[part]
-                groups = [(name, code, cells) for name, code, cells in groups_of(plain, window, part) if len(part)]
-                for layer in layers:
-                    values = quantities(area, *(own[part] for own in layer_values(readers, layer, window, interval)))
-                    for key in (("all", "", None), (by, zone.code, None), *groups):
-                        sums.add_cells((key[0], key[1], layer), values, key[2])
+                if not len(part):
+                    continue
+                groups = [("all", "", None), *groups_of(plain, window, part)]
+                for i, layer in enumerate(layers):
+                    values = quantities((area * share)[part], *(own[part] for own in layer_values(readers, layer, window, interval)))
+                    sums.add_cells((by, zone.code, layer), values)
+                    # A cell with several zones is one cell.
+                    again = values.copy()
+                    again[0] *= ~counted[i, part]
+                    counted[i, part] |= values[0] > 0
+                    for name, code, cells in groups:
+                        sums.add_cells((name, code, layer), again, cells)
     rows = [
         {"by": name, "class": "" if code == "" else str(code), "class_name": label} | stock_row(sums[(name, code, layer)], layer)
         for name, code, label in table_rows(sums, [division, *classes])

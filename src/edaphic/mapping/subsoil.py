@@ -25,7 +25,8 @@ REACH, STEPS = 4.0, 48
 """The scores of beta are laid out over +/- 4 standard deviations, in 48 steps."""
 
 SCORES = np.linspace(-REACH, REACH, STEPS + 1)
-WEIGHTS = np.exp(-0.5 * SCORES**2) / np.exp(-0.5 * SCORES**2).sum()
+FINE_SD, LEAST_SD = 0.06, 0.0025
+"""Standard deviation of the topsoil's logarithm down to which those steps do; below the second it counts as none."""
 
 LEAST_BETA, MOST_BETA = 0.5, 1.1
 """Between these beta is cut off: half of the carbon within one centimetre, and seven times more of it in the second 20 cm than in the
@@ -93,19 +94,23 @@ def stock_below(
     known = np.flatnonzero(np.isfinite(low) & np.isfinite(middle) & np.isfinite(high) & np.isfinite(stock))
     z95 = float(ndtri(0.95))
     sd = math.sqrt(math.log1p(relative_sd**2))
+    sd = 0.0 if sd < LEAST_SD else sd
+    # Steps of beta that are long beside the error of the topsoil would show as stairs.
+    scores = np.linspace(-REACH, REACH, STEPS * max(1, min(24, math.ceil(FINE_SD / max(sd, LEAST_SD)))) + 1) if sd else SCORES
+    weights = np.exp(-0.5 * scores**2) / np.exp(-0.5 * scores**2).sum()
     for start in range(0, len(known), 8192):  # bounds the memory
         cells = known[start : start + 8192]
         below, above = (middle[cells] - low[cells]) / z95, (high[cells] - middle[cells]) / z95
-        beta = middle[cells, None] + np.where(SCORES < 0, below[:, None], above[:, None]) * SCORES
+        beta = middle[cells, None] + np.where(scores < 0, below[:, None], above[:, None]) * scores
         factor = layer_factor(np.clip(beta, LEAST_BETA, MOST_BETA), layer, known_cm)
-        mean[cells] = stock[cells] * (factor @ WEIGHTS)
+        mean[cells] = stock[cells] * (factor @ weights)
         if sd == 0.0:
             for i, z in enumerate(ndtri(wanted)):
                 at = np.clip(middle[cells] + np.where(z < 0, below, above) * z, LEAST_BETA, MOST_BETA)
                 out[i, cells] = stock[cells] * layer_factor(at, layer, known_cm)
             continue
         found = np.empty((len(wanted), len(cells)))
-        _quantiles(np.log(factor), WEIGHTS, sd, wanted, found)
+        _quantiles(np.log(factor), weights, sd, wanted, found)
         out[:, cells] = stock[cells] * found
     return mean, out
 

@@ -42,7 +42,7 @@ class Totals(Section):
         return faults
 
 
-FEWEST_REALISATIONS = 50
+FEWEST_REALISATIONS = 100
 
 
 class Change(Section):

@@ -341,6 +341,17 @@ def _shares_stand_once(sound: _Sound) -> list[Fault]:
     ]
 
 
+def _zones_are_no_single_map(sound: _Sound) -> list[Fault]:
+    """Where zones share cells each has a map of its own: there is none that another product could be held against."""
+    if sound.maps is None or sound.account is None or not sound.maps.shares:
+        return []
+    keys = [key for key in ("compare", "products", "truth") if getattr(sound.account, key)]
+    faults = [Fault(("account", key), f"{key} beside maps.shares, where each zone has maps of its own", "no such key") for key in keys]
+    if sound.deliver is not None and sound.deliver.gsocmap is not None:
+        faults.append(Fault(("deliver", "gsocmap"), "gsocmap beside maps.shares, where each zone has maps of its own", "no such key"))
+    return faults
+
+
 def _zones_have_one_time(sound: _Sound) -> list[Fault]:
     """Maps of single zones, and stocks made of beta, are of one time."""
     if sound.maps is None or not sound.maps.periods:
@@ -427,6 +438,7 @@ _RULES: tuple[Callable[[_Sound], list[Fault]], ...] = (
     _shared_sources_are_there,
     _shares_are_of_zones,
     _shares_stand_once,
+    _zones_are_no_single_map,
     _zones_have_one_time,
     _subsoil_follows_the_topsoil,
 )

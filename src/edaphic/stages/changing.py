@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations, pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from odc.geo.geobox import GeoBox
 
@@ -40,6 +41,9 @@ OF_CHANGE = {
     ),
 }  # fmt: skip
 """Maps of change: name, title, look, meaning."""
+
+SAME_AREA = 0.01
+"""By what share the area of a class may change and still count as the same."""
 
 OF_TREND = {
     "slope": ("slope", "slope", "slope", "Theil and Sen's slope over the periods, per year: a description of the maps."),
@@ -99,7 +103,7 @@ def _correlation(job: Job, told: Change, tables: Path) -> tuple[TimeCorrelation,
     if not correlation.known:
         return correlation, [*found.notes, f"correlation of errors in time: {correlation.origin}; nothing can be inferred"]
     # Not divided by the share of the variance that a field has: where that is hardly known the quotient is 1, and a change far too sure.
-    low = "errors of measurement, drawn anew at each visit, make it too low and the intervals of change too wide, not too narrow"
+    low = "errors of measurement, drawn anew at each visit, make it too low; a change that no covariate shows is in no interval"
     return correlation, [*found.notes, f"correlation of errors in time: {correlation.rho:.2f}, {correlation.origin}; {low}"]
 
 
@@ -111,6 +115,7 @@ def _of_totals(job: Job, told: Change, correlation: TimeCorrelation, pairs: list
         return
     drawn, other = pd.read_parquet(path), pd.read_parquet(path.with_name("total_realisations_other_errors.parquet"))
     names = pd.read_csv(job.out / "tables" / "totals.csv", dtype={"class": str}, keep_default_na=False)
+    areas = names[["period", "by", "class", "area_km2"]].drop_duplicates()
     names = names[["by", "class", "class_name"]].drop_duplicates()
     changes, beside = [], []
     for before, after in pairs:
@@ -128,12 +133,23 @@ def _of_totals(job: Job, told: Change, correlation: TimeCorrelation, pairs: list
         keys.insert(0, "from_period", period_name(before))
         keys.insert(1, "to_period", period_name(after))
         made = regional_change(mixed_totals(*arrays), keys, correlation, level=told.level, power=told.power)
-        changes.append(made.changes)
+        changes.append(_with_areas(made.changes, areas))
         beside.append(made.sensitivity)
     if not changes:
         return
     pd.concat(changes, ignore_index=True).to_csv(tables / "change.csv", index=False, lineterminator="\n")
     pd.concat(beside, ignore_index=True).to_csv(tables / "change_sensitivity.csv", index=False, lineterminator="\n")
+
+
+def _with_areas(changes: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFrame:
+    """Areas of each class in both periods: where they differ, the change of its total is of its area too."""
+    out = changes
+    for key, name in (("from_period", "area_before_km2"), ("to_period", "area_after_km2")):
+        own = areas.rename(columns={"period": key, "area_km2": name}).astype({name: float})
+        out = out.merge(own, on=[key, "by", "class"], how="left")
+    wide = (out["area_after_km2"] / out["area_before_km2"] - 1).abs() > SAME_AREA
+    text = "the class covers another area than before: its change is of area too; change_cells.csv tells that of soil of the later class"
+    return out.assign(note=np.where(wide, text, ""))
 
 
 def _of_cells(

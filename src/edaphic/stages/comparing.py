@@ -83,6 +83,12 @@ def check_products(told: Recipe, recipe_path: Path) -> list[str]:
                 why = fault.faults[0]
         if not reached:
             faults.append(f"account.products {product.name}: none of our layers can be made of its layers; {why}")
+    slugs = [slug(product.name) for product in told.account.products]
+    faults += [
+        f"account.products {product.name}: its maps would be called {own!r}, as those of another; expected other letters or digits"
+        for product, own in zip(told.account.products, slugs, strict=True)
+        if slugs.count(own) > 1
+    ]
     if told.account.published is not None:
         path = resolve(told, recipe_path, told.account.published)
         try:
@@ -144,7 +150,9 @@ def _compare(
     divisions: Sequence[ClassLayer],
     folder: Path,
 ) -> Compared:
-    inputs = [entry.source.name for entry in covariates_of(job)]
+    inputs = [text for entry in covariates_of(job) for text in (entry.source.name, Path(str(entry.source.path)).stem)]
+    inputs += [source.name for source in job.recipe.profiles.sources if source.name]
+    inputs = list(dict.fromkeys(inputs))
     told = {product.name: product for product in job.recipe.account.products}
     shared = {one.name: shared_inputs(Product(one.name, (), tuple(told[one.name].uses or ())), inputs) for one in others}
     infos = {"cv": _info(job, layer, period, "cv", "", "coefficient of variation over products", "%", "cv")}

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from edaphic import covariates
+from edaphic.account.zoned import check_whole
 from edaphic.covariates import Source, TimedStack
 from edaphic.covariates.grid import Window, windows
 from edaphic.covariates.sources import AnyLayer
-from edaphic.errors import ModelError
+from edaphic.errors import ModelError, RasterError
 from edaphic.mapping.info import MapInfo
 from edaphic.mapping.mask import Mask
 from edaphic.mapping.names import OF_COVARIATES, MapKey, level_of
@@ -31,7 +32,7 @@ from edaphic.units import PERCENT, in_map_unit
 Floats = NDArray[np.float64]
 
 TOPSOIL = "maps.subsoil.topsoil"
-WINDOW = 512
+WINDOW, LOOK = 512, 64
 STOCK_UNIT = "kg/m2"
 NOTHING = 1e-9
 """A share below this is none."""
@@ -99,12 +100,36 @@ def zones_of(job: Job, timed: TimedStack) -> list[Zone]:
     return sorted(found, key=lambda zone: zone.code)
 
 
+def share_values(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
+    """Shares that are none, in sixteen places of the grid."""
+    if not told.maps.shares:
+        return []
+    sources = [source for source in share_sources(told, recipe_path) if source.name != TOPSOIL]
+    layers = [covariates.open_any(source, grid) for source in sources]
+    units = [PERCENT if share.unit == "%" else 1.0 for share in told.maps.shares.values()]
+    rows, cols = grid.shape
+    try:
+        for row in sorted({rows * i // 4 for i in range(4)}):
+            for col in sorted({cols * i // 4 for i in range(4)}):
+                window = Window(row, col, min(LOOK, rows - row), min(LOOK, cols - col))
+                held = np.stack([np.nan_to_num(layer.read(window)) / unit for layer, unit in zip(layers, units, strict=True)])
+                check_whole(held.astype(np.float64), list(told.maps.shares), window)
+    except RasterError as fault:
+        return [f"maps.shares: {line}" for line in fault.faults]
+    return []
+
+
 def share_faults(told: Recipe, labels: Mapping[int, str]) -> list[str]:
     """Shares of what is no class of the zones, whose ``labels`` are given, and names that are one in files."""
     known, zones = ", ".join(labels[code] for code in sorted(labels)), told.model.zones
     names = list(told.maps.shares)
-    slugs = [slug_of(name) for name in names]
+    slugs, twice = [slug_of(name) for name in names], list(labels.values())
     faults = [
+        f"maps.shares: {name!r}, which {twice.count(name)} codes of {zones} are called; expected one"
+        for name in names
+        if twice.count(name) > 1
+    ]
+    faults += [
         f"maps.shares: {name!r}, which is no class of {zones}; expected one of {known}" for name in names if name not in labels.values()
     ]
     return faults + [

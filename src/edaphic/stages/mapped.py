@@ -20,7 +20,7 @@ from edaphic.mapping.predict import Calibration, TileWork
 from edaphic.model.artefact import Kit
 from edaphic.recipe import GridRegion, MapMask, Recipe, is_elsewhere, resolve
 from edaphic.stages.covering import map_periods, map_year
-from edaphic.stages.ecosystems import share_faults, share_sources
+from edaphic.stages.ecosystems import share_faults, share_sources, share_values
 from edaphic.stages.job import Job, sources_of
 from edaphic.units import height_unit
 from edaphic.validate.applicability import Applicability
@@ -102,6 +102,9 @@ def check_maps(told: Recipe, recipe_path: Path, grid: GeoBox) -> tuple[list[str]
     zones = [entry.source for entry in sources_of(told, recipe_path) if told.maps.shares and entry.source.name == told.model.zones]
     if zones and not covariates.check_sources(zones[:1], grid):
         faults += share_faults(told, covariates.facts(zones[0]).classes)
+    if faults:
+        return faults, []
+    faults += share_values(told, recipe_path, grid)
     if faults:
         return faults, []
     doubts, notes = covariates.nodata_doubts(covariates.Stack(grid, tuple(covariates.open_any(source, grid) for source in sources)))

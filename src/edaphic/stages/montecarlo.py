@@ -316,7 +316,8 @@ def _write_tables(job: Job, monte: MonteWork, parts: Sequence[tuple[Zone | None,
             cells, below = cells + facts["cells"], below + facts["below_zero"]
         for group, sums in own.sums.items():
             if zone is None or group[0] != name:
-                totals.add(group, own.cells[group], sums)
+                # Cells with several zones are not counted again: those of the zone with most stand for all.
+                totals.add(group, max(own.cells[group] - totals.cells.get(group, 0), 0), sums)
             if zone is not None and group[0] == "all":
                 totals.add((name, str(zone.code)), own.cells[group], sums)
     if zones := {zone.code: zone.name for zone, _ in parts if zone is not None}:

@@ -36,6 +36,9 @@ ACCOUNTED = 0.9
 CELLS_PER_BLOCK = 4
 """Cells of each block that refitted forests are asked for."""
 
+FEWEST_GIVEN = 30
+"""Profiles of a layer, below which errors are not drawn given theirs."""
+
 MATCHED = "knndm"
 """The design whose distances between profiles are those between profiles and cells of the map."""
 
@@ -46,7 +49,8 @@ FRESH = 7_919
 
 def wanted(told: Recipe) -> bool:
     """Whether totals have an error of their own: of stocks, where it is asked for."""
-    return told.account.total.realisations > 0 and told.model.target.removeprefix("log_") in ("soc_stock", "soc_density")
+    stocks = told.model.target.removeprefix("log_") in ("soc_stock", "soc_density")
+    return stocks and told.account.total.realisations > 0 and not told.maps.shares
 
 
 def stage_totals(job: Job, work: Path, partial: Path) -> None:
@@ -60,7 +64,7 @@ def stage_totals(job: Job, work: Path, partial: Path) -> None:
     lattice = account.make_lattice(grid, _mapped(job, grid), most=told.blocks)
     job.say("scores of held-out predictions", 1, 4)
     chosen, notes = _widest(job, told, timed, lattice)
-    scores, model, fields = chosen.scores, chosen.model, chosen.fields
+    scores, model = chosen.scores, chosen.model
     trends = _trends(job, told, timed, lattice, scores, partial / "forests") if told.forests else {}
     parts: list[tuple[Period | None, Modelled]] = []
     fresh: list[tuple[Period | None, Modelled]] = []
@@ -70,10 +74,15 @@ def stage_totals(job: Job, work: Path, partial: Path) -> None:
         if not tables.total:
             notes.append(f"no cell has a value in {period_name(period)}; no totals")
             continue
+        fields = chosen.fields if period == periods[-1] else _fields(job, told, lattice, scores, model, period)
         for seed, kept in ((job.recipe.seed, parts), (job.recipe.seed + FRESH, fresh)):
             if kept is fresh and job.recipe.account.change is None:
                 continue
-            made = _modelled(job, told, grid, tables, fields, trends.get(period), seed)
+            # Other errors have other forests too: with the same, the error of the trend would count twice in the mixture of both.
+            trend = trends.get(period)
+            if kept is fresh and trend is not None:
+                trend = np.roll(trend[0], 1 + len(trend[0]) // 2, axis=0), trend[1]
+            made = _modelled(job, told, grid, tables, fields, trend, seed)
             notes += made.notes
             kept.append((period, made))
     if not parts:
@@ -115,9 +124,7 @@ def _widest(job: Job, told: Totals, timed: TimedStack, lattice: Lattice) -> tupl
     for design in dict.fromkeys((job.recipe.evidence.calibrate, MATCHED)):
         scores, said = held_scores(job, design)
         model = account.score_model(scores, seed=job.recipe.seed)
-        given = _sites(scores, model) if told.conditional else None
-        with threadpool_limits(limits=1):  # sums in one order, whatever the machine
-            found.append(_Chosen(design, scores, model, account.make_fields(lattice, model.variogram, model.matrix(), given)))
+        found.append(_Chosen(design, scores, model, _fields(job, told, lattice, scores, model, map_periods(job)[-1])))
         notes.append([*said, *model.notes])
     if len(found) == 1:
         return found[0], notes[0]
@@ -129,6 +136,22 @@ def _widest(job: Job, told: Totals, timed: TimedStack, lattice: Lattice) -> tupl
     wide, narrow = max(width), min(width)
     text = f"errors under {found[best].design} give the wider intervals ({wide:.4g} against {narrow:.4g} Tg, added up), which are taken"
     return found[best], [*notes[best], text]
+
+
+def _fields(
+    job: Job, told: Totals, lattice: Lattice, scores: pd.DataFrame, model: ScoreModel, period: Period | None
+) -> account.Fields:
+    """Fields of errors, given those at the profiles; of several periods, those of the profiles of that time.
+
+    Errors of another time are alike to a degree that the profiles of one place at two dates would have to tell, so they are not given.
+    """
+    given = None
+    if told.conditional:
+        years = scores["year"].to_numpy(dtype=np.float64)
+        own = scores if period is None else scores[(years >= period[0]) & (years <= period[1])]
+        given = _sites(own, model)
+    with threadpool_limits(limits=1):  # sums in one order, whatever the machine
+        return account.make_fields(lattice, model.variogram, model.matrix(), given)
 
 
 def _tabulate(job: Job, timed: TimedStack, lattice: Lattice, period: Period | None) -> account.Tables:
@@ -147,8 +170,11 @@ def held_scores(job: Job, design: str | None = None) -> tuple[pd.DataFrame, list
     return account.scores_of(held[own].reset_index(drop=True), interval=job.recipe.evidence.interval)
 
 
-def _sites(scores: pd.DataFrame, model: ScoreModel) -> list[account.Sites]:
+def _sites(scores: pd.DataFrame, model: ScoreModel) -> list[account.Sites] | None:
+    """Profiles of each layer; None where a layer has too few to say anything."""
     parts = [scores[(scores["top_cm"] == top) & (scores["bottom_cm"] == bottom)] for top, bottom in model.layers]
+    if min(len(part) for part in parts) < FEWEST_GIVEN:
+        return None
     column = "departure" if "departure" in scores else "score"
     return [account.sites(part["lon"], part["lat"], part[column]) for part in parts]
 

@@ -240,5 +240,18 @@ def _beside(row: Mapping[Hashable, object], own: Mapping[Hashable, object]) -> d
         "value": value,
         "value_over_published": ratio,
         "within": ("yes" if low <= value <= high else "no") if ranged and math.isfinite(value) else "",
-        "explanation": explain_factor(ratio) if far else "",
+        "explanation": (_slip_of_total(ratio) if row["quantity"] == "total" else explain_factor(ratio)) if far else "",
     }
+
+
+def _slip_of_total(ratio: float) -> str:
+    """What a factor between two totals looks like: the same mass, called by another unit.
+
+    >>> _slip_of_total(0.00105)
+    'factor 0.00105, near 0.001: as if Tg stood for Pg, or Pg for Tg'
+    """
+    slips = {3: "Tg stood for Pg, or Pg for Tg", 6: "Mg stood for Tg, or t for Mt", 1: "a factor of 10 were lost", 2: "one of 100 were"}
+    for power, text in slips.items():
+        if abs(abs(math.log10(ratio)) - power) < 0.1:
+            return f"factor {ratio:.3g}, near {10.0 ** math.copysign(power, math.log10(ratio)):g}: as if {text}"
+    return explain_factor(ratio)
