@@ -20,7 +20,8 @@ MAPPING = ("scale", "cluster", "faults", "monte_carlo")
 ACCOUNTS = ("totals", "paths", "global_recipe")
 ORDER = ("traverse", *PROFILES, *COVARIATES, *EVIDENCE, *MAPPING, *ACCOUNTS, "macedonia", "edgeroi", "demo_seeds")
 PAGES = (
-    "traverse", *PROFILES, *COVARIATES, *EVIDENCE, "scale_wide", *MAPPING, *ACCOUNTS, "macedonia", "macedonia_content", "edgeroi", "demo_seeds",
+    "traverse", *PROFILES, *COVARIATES, *EVIDENCE, "scale_wide", *MAPPING, *ACCOUNTS,
+    "macedonia", "macedonia_content", "edgeroi", "demo_seeds",
 )  # fmt: skip
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "numba", "scipy", "rasterio")
 NOISE = (

@@ -28,8 +28,8 @@ DATA = ("profiles", "covariates", "model", "evidence", "maps", "tables")
 """What repeats to the bit; figures and report.html do so on one machine, except for the report's footer."""
 
 DESCRIBED = {
-    f"tables/{name}.csv"
-    for name in ("along_latitude", "along_longitude", "area_by_class", "biomes", "correlations", "decades", "depth_profiles", "texture_groups")
+    *("tables/along_latitude.csv", "tables/along_longitude.csv", "tables/area_by_class.csv", "tables/biomes.csv"),
+    *("tables/correlations.csv", "tables/decades.csv", "tables/depth_profiles.csv", "tables/texture_groups.csv"),
 }
 """Descriptions of samples and maps, each where its inputs are there."""
 

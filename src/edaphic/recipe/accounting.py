@@ -21,7 +21,7 @@ Years = Annotated[tuple[Year, Year], Field(strict=False)]
 class Totals(Section):
     """The error of totals, from errors that are alike over some distance."""
 
-    realisations: int = Field(default=500, ge=0, description="Realisations of the totals; 0 for none: the two bounds alone.")
+    realisations: int = Field(default=500, ge=0, le=20_000, description="Realisations of the totals; 0 for none: the two bounds alone.")
     forests: int = Field(default=20, ge=0, description="Forests refitted to samples of profiles, for the error of the trend; 0 for none.")
     trees: int = Field(default=100, ge=1, description="Trees of each of them.")
     blocks: int = Field(default=2000, ge=50, le=5000, description="Most blocks that the errors are drawn for.")
@@ -96,7 +96,7 @@ class OtherProduct(Section):
         description="How a layer of it that one of ours cuts is divided: evenly (overlap), by a spline through its layers, by the beta "
         "function; auto: the spline where there are two layers or more, else beta.",
     )
-    beta: float | None = Field(default=None, gt=0, lt=2, description="Of the beta function; the global mean 0.9786 when left out.")
+    beta: float | None = Field(default=None, gt=0, lt=1, description="Of the beta function; the global mean 0.9786 when left out.")
     period: Years | None = Field(default=None, description="Which of maps.periods it is compared with; by default the last one.")
     uses: Choices[Text] | None = Field(default=None, description="What it was made from, to tell circles: names of covariates.")
     note: str | None = Field(default=None, description="What explains a difference.")

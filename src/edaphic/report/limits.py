@@ -67,7 +67,13 @@ def limits(run: RunFolder, target: Target) -> list[str]:
 
 
 def _totals(run: RunFolder) -> Iterable[str]:
-    if has_bounds(run):
+    rows = run.table("stocks")
+    if rows is not None and "modelled_low_Tg" in rows and rows["modelled_low_Tg"].notna().any():
+        yield (
+            "The interval of a total holds errors that are alike nearby, of soils and of the trend. Errors that all profiles share (a "
+            "laboratory method, the bulk density rule) are not in it."
+        )
+    elif has_bounds(run):
         yield (
             "The two bounds of a total are limiting cases, not a modelled error: how far errors of neighbouring cells "
             "go together was not modelled. Errors that all profiles share (a laboratory method, the bulk density rule) "

@@ -35,11 +35,14 @@ def interval_terms(run: RunFolder) -> list[tuple[str, str]]:
     if rows is None:
         return []
     level = percent(BOUNDS_LEVEL)
+    if run.totals:
+        alike = "errors are alike over the distance that held-out profiles show, and not beyond. "
+    else:
+        alike = "those of Monte Carlo, whose inputs err alike over the distance that the recipe states. "
     told = {
         "independent": f"{level} interval if the errors of the cells had nothing to do with each other: they cancel in the sum. "
         "Too narrow, for neighbours err alike.",
-        "modelled": f"{percent(_level(run))} interval from realisations of the total: errors are alike over the distance that "
-        "held-out profiles show, and not beyond. "
+        "modelled": f"{percent(_level(run))} interval from realisations of the total: {alike}"
         "Of the three this is the one that is meant as the uncertainty of the total.",
         "fully_correlated": f"{level} interval if every cell erred in one direction at once: the sum of the limits of the cells. "
         "Too wide, unless something that all profiles share is wrong. Many published totals have this one.",

@@ -31,6 +31,9 @@ FOLDER = "deliver"
 
 GSOC_LAYER = (0.0, 30.0)
 
+OF_MAPS = ("mean", "q[0-9]*", "se", "spread", "tree_*", "mc_*", "p_above_*", "applicability", "dissimilarity", "point_density")
+"""Statistics of the maps of a model."""
+
 
 def stage_deliver(job: Job, work: Path, partial: Path) -> None:
     """Write what the recipe asks to be handed over into one folder."""
@@ -60,11 +63,17 @@ def _maps(job: Job) -> list[MapFile]:
     return [map_file(path, asked.words, job.version, asked.instead) for path in paths]
 
 
+def _patterns(told: Recipe) -> list[Pattern]:
+    """Patterns of names. One that names no maps is for all of them but those of change, trends and products, which have other fields."""
+    everything = tuple(f"*_{stat}_*" for stat in OF_MAPS)
+    return [Pattern(naming.full, everything if naming.maps == ("*",) else naming.maps) for naming in told.deliver.names]
+
+
 def _named(job: Job, folder: Path) -> list[dict[str, Any]]:
     """Maps under their asked names."""
     asked = job.recipe.deliver
     codes = None if asked.ecosystems is None else asked.ecosystems.codes
-    copies = plan_copies(_maps(job), [Pattern(naming.full, naming.maps) for naming in asked.names], codes)
+    copies = plan_copies(_maps(job), _patterns(job.recipe), codes)
     classes = _classes(job) if any(one.code is not None for one in copies) else None
     return write_copies(copies, folder, classes, job.say)
 
@@ -204,7 +213,7 @@ def _cells_faults(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
 
 def _name_faults(told: Recipe, grid: GeoBox) -> list[str]:
     """Faults of names for the maps that are sure to be made, where a pattern is for one of them."""
-    patterns = [Pattern(naming.full, naming.maps) for naming in told.deliver.names]
+    patterns = _patterns(told)
     sure = _sure_maps(told, grid)
     codes = None if told.deliver.ecosystems is None else told.deliver.ecosystems.codes
     try:

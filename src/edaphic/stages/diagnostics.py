@@ -176,7 +176,7 @@ def _profiles(stocks: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for by in dict.fromkeys(own["by"]):
         rows = own[own["by"] == by]
         ends = ["modelled_low_Tg", "modelled_high_Tg"]
-        kind = "modelled" if set(ends) <= set(rows) and rows[ends].notna().all(axis=None) else "fully_correlated"
+        kind = "modelled" if set(ends) <= set(rows) and rows.loc[rows["area_km2"] > 0, ends].notna().all(axis=None) else "fully_correlated"
         try:
             table = depth_profiles(own, by, low=f"{kind}_low_Tg", high=f"{kind}_high_Tg")
         except TableError as error:

@@ -179,8 +179,8 @@ def _option_faults(options: CompareOptions) -> list[str]:
         faults.append(f"--support {options.support}; expected one of {', '.join(METHODS)}")
     if options.grid not in ("ours", "coarsest"):
         faults.append(f"--grid {options.grid}; expected ours or coarsest")
-    if not (np.isfinite(options.beta) and options.beta > 0.0):
-        faults.append(f"--beta {options.beta:g}; expected a number above 0, such as {GLOBAL_BETA:g}")
+    if not (np.isfinite(options.beta) and 0.0 < options.beta < 1.0):
+        faults.append(f"--beta {options.beta:g}; expected a number between 0 and 1, such as {GLOBAL_BETA:g}")
     if options.draws < 1:
         faults.append(f"--draws {options.draws}; expected at least 1")
     if options.legend is not None and options.classes is None:

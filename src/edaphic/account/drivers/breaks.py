@@ -160,7 +160,9 @@ def _searched(x: Array, y: Array, weights: Array, count: int) -> Array:
             a, b = np.meshgrid(np.arange(REFINED), np.arange(REFINED), indexing="ij")
             around = np.stack([around[:, a.ravel(), 0], around[:, b.ravel(), 1]], axis=2)
         errors = sums.errors(around)
-        errors[np.any(np.diff(around, axis=2) <= 0, axis=2)] = np.inf
+        # Two breaks at one spot are a step, which no broken line is: a tenth of the rows lies between them.
+        rank = np.searchsorted(x, around)
+        errors[np.any(np.diff(rank, axis=2) < EDGE * len(x), axis=2)] = np.inf
         best = np.take_along_axis(around, np.argmin(errors, axis=1)[:, None, None], axis=1)[:, 0]
         half = half * 4 / (REFINED - 1)
     return np.asarray(best)

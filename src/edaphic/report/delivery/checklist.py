@@ -293,6 +293,9 @@ def _stocks(facts: Facts, _: Package) -> str:
         narrow = f"{row['independent_low_Tg']:.4g} to {row['independent_high_Tg']:.4g}"
         wide = f"{row['fully_correlated_low_Tg']:.4g} to {row['fully_correlated_high_Tg']:.4g}"
         bounds = f"; bounds, neither of them its error: independent {narrow}, fully correlated {wide} Tg"
+    if pd.notna(row.get("modelled_low_Tg")):
+        own = f"{row['modelled_low_Tg']:.4g} to {row['modelled_high_Tg']:.4g}"
+        bounds = f"; 90 % interval from correlated errors {own} Tg{bounds}"
     return f"{row['total_Tg']:.4g} Tg on {row['area_km2']:,.0f} km2 (0-30 cm){bounds}; by class in tables/stocks.csv"
 
 
