@@ -81,7 +81,7 @@ def decades(counts: pd.DataFrame, means: pd.DataFrame, *, unit: str, layer: tupl
         )
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.grid(True, axis="y")
-    panels[-1].set_xlabel(with_unit(f"stock of {layer_text(*layer)}", unit))
+    panels[-1].set_xlabel(with_unit(f"{'beta' if unit == '1' else 'stock'} of {layer_text(*layer)}", "" if unit == "1" else unit))
     figure.supylabel("samples", fontsize=10.5)
     figure.suptitle(f"Samples by decade, {layer_text(*layer)}", x=0.01, ha="left", fontweight="bold", fontsize=11.5)
     return figure

@@ -101,7 +101,11 @@ _NUMBERS = ("top_cm", "bottom_cm", "cells", "area_km2", "mean_kg_m2", "total_Tg"
 def _of_profiles(job: Job, layers: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     column = VALUES.get(job.target.quantity, job.target.column)
     if column in layers and layers[column].notna().any() and layers["year"].notna().any():
-        counts, means = decade_histograms(layers, value=column)
+        # Beta lies in a narrow range far from 0, where bins from 0 on would show one bar.
+        values = layers[column].dropna().to_numpy(dtype=np.float64)
+        ends = np.quantile(values, [0.01, 0.99]) if column == "beta" and len(values) else np.zeros(2)
+        bins: int | list[float] = np.linspace(ends[0], ends[1], 21).tolist() if ends[1] > ends[0] else 20
+        counts, means = decade_histograms(layers, value=column, bins=bins)
         yield "decades", counts.merge(means, on=["decade", "top_cm", "bottom_cm"], how="left", validate="m:1"), []
     points = pd.read_parquet(job.out / "covariates" / "points.parquet")
     known = points[points["reason"].fillna("") == ""].reset_index(drop=True)

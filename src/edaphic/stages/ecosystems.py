@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from edaphic.mapping.predict import TileWork
 from edaphic.mapping.several import several
 from edaphic.mapping.subsoil import stock_below
 from edaphic.model.soil import Interval
-from edaphic.recipe import Recipe, is_elsewhere, resolve, whole_layer
+from edaphic.recipe import ByShares, Recipe, ZoneShare, is_elsewhere, resolve, whole_layer
 from edaphic.stages.covering import map_year
 from edaphic.stages.job import Job
 from edaphic.units import PERCENT, in_map_unit
@@ -101,21 +101,33 @@ def zones_of(job: Job, timed: TimedStack) -> list[Zone]:
 
 
 def share_values(told: Recipe, recipe_path: Path, grid: GeoBox) -> list[str]:
-    """Shares that are none, in sixteen places of the grid."""
-    if not told.maps.shares:
-        return []
+    """Shares that are none, of zones and of divisions of the account, in sixteen places of the grid."""
     sources = [source for source in share_sources(told, recipe_path) if source.name != TOPSOIL]
+    faults = _odd_shares("maps.shares", sources, told.maps.shares, grid)
+    for number, division in enumerate(told.account.by):
+        if isinstance(division, ByShares):
+            sources = [
+                Source(f"{division.name} {name}", resolve(told, recipe_path, own.path), "continuous", own.band, own.nodata)
+                for name, own in division.shares.items()
+            ]
+            faults += _odd_shares(f"account.by[{number}].shares", sources, division.shares, grid)
+    return faults
+
+
+def _odd_shares(key: str, sources: Sequence[Source], shares: Mapping[str, ZoneShare], grid: GeoBox) -> list[str]:
+    if not shares:
+        return []
     layers = [covariates.open_any(source, grid) for source in sources]
-    units = [PERCENT if share.unit == "%" else 1.0 for share in told.maps.shares.values()]
+    units = [PERCENT if share.unit == "%" else 1.0 for share in shares.values()]
     rows, cols = grid.shape
     try:
         for row in sorted({rows * i // 4 for i in range(4)}):
             for col in sorted({cols * i // 4 for i in range(4)}):
                 window = Window(row, col, min(LOOK, rows - row), min(LOOK, cols - col))
                 held = np.stack([np.nan_to_num(layer.read(window)) / unit for layer, unit in zip(layers, units, strict=True)])
-                check_whole(held.astype(np.float64), list(told.maps.shares), window)
+                check_whole(held.astype(np.float64), list(shares), window)
     except RasterError as fault:
-        return [f"maps.shares: {line}" for line in fault.faults]
+        return [f"{key}: {line}" for line in fault.faults]
     return []
 
 

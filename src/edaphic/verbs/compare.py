@@ -115,7 +115,7 @@ def compare(ours: str, others: Sequence[str], out: Path, *, options: CompareOpti
     options = options or CompareOptions()
     if out.exists() and not out.is_dir():
         raise RunError(f"--out {out}: found a file; expected a folder")
-    faults = _option_faults(options)
+    faults = _option_faults(options, out)
     if faults:
         raise EdaphicError(faults)
     told = read_products(ours, others, options.inputs)
@@ -173,8 +173,8 @@ def _check_names(products: Sequence[Product]) -> None:
         raise RasterError(faults)
 
 
-def _option_faults(options: CompareOptions) -> list[str]:
-    faults = []
+def _option_faults(options: CompareOptions, out: Path) -> list[str]:
+    faults = [f"-o {out}: the folder of a run; expected another one"] if (out / "run.json").is_file() else []
     if options.support not in METHODS:
         faults.append(f"--support {options.support}; expected one of {', '.join(METHODS)}")
     if options.grid not in ("ours", "coarsest"):
