@@ -44,9 +44,11 @@ def covered(found: pd.DataFrame, method: str, region: str = "all") -> float:
 
 def test_modelled_totals_cover_what_they_promise_under_random_sampling(found: pd.DataFrame) -> None:
     error = 2 * np.sqrt(0.09 / LANDSCAPES)
-    assert 0.85 - error <= covered(found, "modelled") <= 1.0
-    assert 0.85 - error <= covered(found, "modelled", "zone") <= 1.0
-    assert 0.85 - error <= covered(found, "modelled", "square") <= 1.0
+    # As a run makes them, with refitted forests; without these, zones at the ends of a covariate are covered too seldom (docs/totals.md).
+    assert 0.85 - error <= covered(found, "modelled with trend") <= 1.0
+    assert 0.85 - error <= covered(found, "modelled with trend", "zone") <= 1.0
+    assert 0.85 - error <= covered(found, "modelled with trend", "square") <= 1.0
+    assert covered(found, "modelled", "zone") < covered(found, "modelled with trend", "zone")
 
 
 def test_the_independent_bound_fails_and_the_fully_correlated_one_over_covers(found: pd.DataFrame) -> None:
